@@ -1,0 +1,1 @@
+"""The door: bot activities in, broadcast requests in, reports out."""

@@ -1,0 +1,1 @@
+"""The pipeline: tick (timer), planner (queue), sender (queue) and sweep."""

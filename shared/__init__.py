@@ -1,0 +1,1 @@
+"""The ground floor: imported by every capability, importing none of them."""

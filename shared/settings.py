@@ -1,0 +1,186 @@
+"""Settings: the only reader of the environment. Every name, default and contradiction is checked here, in one place."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.domain.clouds import CLOUDS, Cloud, CloudName
+from shared.errors import SettingsError
+
+DOCS = "see docs/configuration.md"
+
+
+class AppType(StrEnum):
+    """The kinds of bot registration that Azure knows."""
+
+    SINGLE_TENANT = "SingleTenant"
+    MULTI_TENANT = "MultiTenant"
+    MANAGED_IDENTITY = "UserAssignedMSI"
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can choose. Frozen; made once per process by `read_settings`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    app_id: Annotated[str, Field(alias="MicrosoftAppId", min_length=1)]
+    app_password: Annotated[str, Field(alias="MicrosoftAppPassword", repr=False)] = ""
+    app_tenant_id: Annotated[str, Field(alias="MicrosoftAppTenantId")] = ""
+    app_type: Annotated[AppType, Field(alias="MicrosoftAppType")] = AppType.SINGLE_TENANT
+
+    storage: Annotated[str, Field(alias="AzureWebJobsStorage", repr=False)] = ""
+    storage_account: Annotated[str, Field(alias="AzureWebJobsStorage__accountName")] = ""
+    storage_table_uri: Annotated[str, Field(alias="AzureWebJobsStorage__tableServiceUri")] = ""
+    storage_queue_uri: Annotated[str, Field(alias="AzureWebJobsStorage__queueServiceUri")] = ""
+    storage_client_id: Annotated[str, Field(alias="AzureWebJobsStorage__clientId")] = ""
+
+    cloud_name: Annotated[CloudName, Field(alias="HERALD_CLOUD")] = CloudName.PUBLIC
+    allowed_tenants: Annotated[frozenset[str], NoDecode, Field(alias="HERALD_ALLOWED_TENANTS")] = frozenset()
+    extra_service_hosts: Annotated[frozenset[str], NoDecode, Field(alias="HERALD_SERVICE_HOSTS")] = frozenset()
+    pace: Annotated[float | None, Field(alias="HERALD_PACE", gt=0, le=10_000)] = 49.75
+    """Requests per second that Herald allows itself for each tenant; None is no limit."""
+
+    service_url_override: Annotated[str, Field(alias="HERALD_SERVICE_URL")] = ""
+    login_url_override: Annotated[str, Field(alias="HERALD_LOGIN_URL")] = ""
+    openid_metadata_url_override: Annotated[str, Field(alias="HERALD_OPENID_METADATA_URL")] = ""
+    graph_url_override: Annotated[str, Field(alias="HERALD_GRAPH_URL")] = ""
+    azure_instance_id: Annotated[str, Field(alias="WEBSITE_INSTANCE_ID")] = ""
+
+    @field_validator("allowed_tenants", "extra_service_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+
+    @field_validator("pace", mode="before")
+    @classmethod
+    def _unlimited(cls, value: object) -> object:
+        return None if isinstance(value, str) and value.strip().lower() == "unlimited" else value
+
+    @field_validator("app_id", "app_tenant_id")
+    @classmethod
+    def _lower(cls, value: str) -> str:
+        return value.strip().lower()
+
+    @field_validator(
+        "service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override"
+    )
+    @classmethod
+    def _is_url(cls, value: str, info: ValidationInfo) -> str:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise SettingsError(f"{_alias(info.field_name)} must be an http or https address, not {value!r}; {DOCS}")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        self._check_identity()
+        self._check_storage()
+        self._check_overrides()
+        return self
+
+    def _check_identity(self) -> None:
+        if self.app_type is not AppType.MULTI_TENANT and not self.app_tenant_id:
+            raise SettingsError(f"MicrosoftAppTenantId is missing: a {self.app_type} bot needs its home tenant; {DOCS}")
+        if self.app_type is not AppType.MANAGED_IDENTITY and not self.app_password:
+            raise SettingsError(f"MicrosoftAppPassword is missing: a {self.app_type} bot needs its secret; {DOCS}")
+        if self.app_type is AppType.MANAGED_IDENTITY and self.app_password:
+            raise SettingsError(
+                f"MicrosoftAppPassword contradicts MicrosoftAppType {self.app_type}: a managed identity has none; {DOCS}"
+            )
+        if not self.tenants:
+            raise SettingsError(f"HERALD_ALLOWED_TENANTS is missing: a MultiTenant bot must name its tenants; {DOCS}")
+
+    def _check_storage(self) -> None:
+        by_identity = bool(self.storage_account or (self.storage_table_uri and self.storage_queue_uri))
+        if self.storage and by_identity:
+            raise SettingsError(
+                f"AzureWebJobsStorage and AzureWebJobsStorage__* are both set: keep one of the two; {DOCS}"
+            )
+        if not self.storage and not by_identity:
+            raise SettingsError(
+                "AzureWebJobsStorage is missing: give a connection string, or AzureWebJobsStorage__accountName "
+                f"(or __tableServiceUri and __queueServiceUri) for identity-based access; {DOCS}"
+            )
+
+    def _check_overrides(self) -> None:
+        """An address outside the clouds' own hosts would receive tokens: loopback alone may have one, never in Azure."""
+        for name in _OVERRIDES:
+            address = getattr(self, name)
+            if not address:
+                continue
+            host = urlsplit(address).hostname or ""
+            if host in self.cloud.own_hosts:
+                continue
+            if self.azure_instance_id or not is_loopback(host):
+                raise SettingsError(
+                    f"{_alias(name)} points to {host!r}, which is not a host of the cloud {self.cloud_name.value!r}: "
+                    f"other hosts are accepted on loopback alone, and never in Azure; {DOCS}"
+                )
+        for entry in self.extra_service_hosts:
+            if is_loopback(urlsplit(f"//{entry}").hostname or "") and self.azure_instance_id:
+                raise SettingsError(f"HERALD_SERVICE_HOSTS names {entry!r}: loopback is never accepted in Azure; {DOCS}")
+
+    @property
+    def cloud(self) -> Cloud:
+        """The addresses of the chosen cloud."""
+        return CLOUDS[self.cloud_name]
+
+    @property
+    def tenants(self) -> frozenset[str]:
+        """The tenants that may talk to the bot and be spoken to: those named, else the bot's home tenant."""
+        if self.allowed_tenants:
+            return self.allowed_tenants
+        return frozenset({self.app_tenant_id}) if self.app_type is not AppType.MULTI_TENANT else frozenset()
+
+    @property
+    def service_hosts(self) -> frozenset[str]:
+        """Hosts (`host` or `host:port`, lower case) to which a token may be sent."""
+        return self.cloud.service_hosts | self.extra_service_hosts
+
+    @property
+    def service_url(self) -> str:
+        """The service URL for proactive use where no activity has brought one; it ends with a slash."""
+        return (self.service_url_override or self.cloud.service_url).rstrip("/") + "/"
+
+    @property
+    def login_url(self) -> str:
+        """The identity provider, without a tenant and without a slash at its end."""
+        return (self.login_url_override or self.cloud.login_url).rstrip("/")
+
+    @property
+    def openid_metadata_url(self) -> str:
+        """Where the keys of the Bot Connector's own tokens are described."""
+        return self.openid_metadata_url_override or self.cloud.openid_metadata_url
+
+    @property
+    def graph_url(self) -> str:
+        """Microsoft Graph with its version, without a slash at its end."""
+        return (self.graph_url_override or self.cloud.graph_url).rstrip("/")
+
+
+_OVERRIDES = ("service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name (without port) is this very machine."""
+    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())
+
+
+def read_settings(**given: Any) -> Settings:
+    """Read the environment; `given` values, by their environment names, win. Raises SettingsError, which names the setting."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "the settings"
+        if first["type"] == "missing":
+            raise SettingsError(f"{name} is missing; {DOCS}") from error
+        raise SettingsError(f"{name} is not valid: {first['msg']}; {DOCS}") from error
+
+
+def _alias(field_name: str | None) -> str:
+    return str(Settings.model_fields[field_name or ""].alias)
