@@ -13,7 +13,8 @@
         ├── RowTooLarge             write less: a limit of the tables was about to be passed
         └── StorageUnavailable      the same call may work later
 
-Errors of the libraries below are translated once, at the edge, with `raise ... from`. What is not in this tree is a bug.
+Errors of the libraries below are translated once, at the edge, with `raise ... from`.
+What is not in this tree is a bug.
 """
 
 from collections.abc import Sequence

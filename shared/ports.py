@@ -1,4 +1,4 @@
-"""The narrow protocols between the use cases and the outside. `shared/composition.py` alone knows who implements them."""
+"""The narrow protocols between the use cases and the outside. `shared/composition.py` knows who implements them."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol

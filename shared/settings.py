@@ -66,9 +66,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: str) -> str:
         return value.strip().lower()
 
-    @field_validator(
-        "service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override"
-    )
+    @field_validator("service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override")
     @classmethod
     def _is_url(cls, value: str, info: ValidationInfo) -> str:
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
@@ -89,7 +87,7 @@ class Settings(BaseSettings):
             raise SettingsError(f"MicrosoftAppPassword is missing: a {self.app_type} bot needs its secret; {DOCS}")
         if self.app_type is AppType.MANAGED_IDENTITY and self.app_password:
             raise SettingsError(
-                f"MicrosoftAppPassword contradicts MicrosoftAppType {self.app_type}: a managed identity has none; {DOCS}"
+                f"MicrosoftAppPassword contradicts MicrosoftAppType {self.app_type}, which has none; {DOCS}"
             )
         if not self.tenants:
             raise SettingsError(f"HERALD_ALLOWED_TENANTS is missing: a MultiTenant bot must name its tenants; {DOCS}")
@@ -107,7 +105,7 @@ class Settings(BaseSettings):
             )
 
     def _check_overrides(self) -> None:
-        """An address outside the clouds' own hosts would receive tokens: loopback alone may have one, never in Azure."""
+        """Refuse addresses outside the cloud, which would receive tokens: loopback alone may, never in Azure."""
         for name in _OVERRIDES:
             address = getattr(self, name)
             if not address:
@@ -122,7 +120,7 @@ class Settings(BaseSettings):
                 )
         for entry in self.extra_service_hosts:
             if is_loopback(urlsplit(f"//{entry}").hostname or "") and self.azure_instance_id:
-                raise SettingsError(f"HERALD_SERVICE_HOSTS names {entry!r}: loopback is never accepted in Azure; {DOCS}")
+                raise SettingsError(f"HERALD_SERVICE_HOSTS names {entry!r}: Azure has no loopback; {DOCS}")
 
     @property
     def cloud(self) -> Cloud:
@@ -171,7 +169,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_settings(**given: Any) -> Settings:
-    """Read the environment; `given` values, by their environment names, win. Raises SettingsError, which names the setting."""
+    """Read the environment; `given` values, by their environment names, win. Raises SettingsError."""
     try:
         return Settings(**given)
     except ValidationError as error:

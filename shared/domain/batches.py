@@ -1,0 +1,81 @@
+"""A batch: up to 100 deliveries in one row, written once by the planner and from then on by its lease holder alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.domain.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One recipient of a broadcast, with what a sender needs to speak there."""
+
+    key: str
+    """As `recipient_key` makes it."""
+    conversation: str = ""
+    """Teams' conversation id; empty where the conversation must be created first."""
+    member: str = ""
+    """The person to create a conversation with: the 29: id, else the Entra object id. Empty for channels and chats."""
+    service_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a delivery that was tried, and may be tried again, remembers. Instants are seconds since the epoch."""
+
+    attempts: int = 0
+    """Tries so far; one that was throttled does not count."""
+    first_tried_at: float = 0.0
+    due_at: float = 0.0
+    conversation: str = ""
+    """The conversation that was created for it, where the planner knew none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """All of a batch that changes as it is worked on: what a journal write carries."""
+
+    outcomes: str
+    """One character of `Outcome` for each recipient, in their order."""
+    notes: Mapping[int, Note] = field(default_factory=dict)
+    """By position in the batch; only where there is something to remember."""
+    activity_ids: Mapping[int, str] = field(default_factory=dict)
+    """The ids of the messages that were sent, by position."""
+    placed: bool = True
+    """Whether the batch still has its place in its lane: it gives it up once each delivery was tried once."""
+    due_marker: str = ""
+    """The key of the marker by which the tick finds its leftovers; empty without leftovers."""
+    fruitless: int = 0
+    """Claims in a row that made no progress."""
+
+    def of(self, outcome: Outcome) -> list[int]:
+        """The positions that stand at an outcome."""
+        return [position for position, character in enumerate(self.outcomes) if character == outcome.value]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no delivery of the batch is open."""
+        return not any(Outcome(character).is_open for character in set(self.outcomes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A batch row as read. A lease is a random token; `writes` numbers the writes under it, to know one's own again."""
+
+    number: int
+    recipients: tuple[Recipient, ...]
+    progress: Progress
+    lease: str = ""
+    writes: int = 0
+    etag: str = ""
+    age: float = 0.0
+    """Seconds since its last write, by storage's clock alone."""
+
+    def is_held(self, lease_seconds: float) -> bool:
+        """Whether somebody's lease on it is live."""
+        return bool(self.lease) and self.age <= lease_seconds
+
+
+def new_progress(size: int) -> Progress:
+    """The progress of a batch that nobody has touched."""
+    return Progress(outcomes=Outcome.PENDING.value * size)
