@@ -94,7 +94,7 @@ class Report:
 
 
 def count_as(outcomes: str, *, held: bool, ends_as: Outcome | None) -> str:
-    """How a row's outcomes count once its broadcast was stopped: nobody resends what stands `sending` without a holder."""
+    """How a row counts once its broadcast was stopped: nobody resends what stands `sending` without a holder."""
     if ends_as is None:
         return outcomes
     if not held:

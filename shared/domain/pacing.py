@@ -36,7 +36,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slots:
-    """Reserved slots: the first at `first_at`, one more every `interval` seconds; void once the row has a later epoch."""
+    """Reserved slots: the first at `first_at`, one every `interval` seconds; void once the row has a later epoch."""
 
     first_at: float
     interval: float

@@ -1,0 +1,85 @@
+"""The planner's pure half: where a plan stands, and how sorted keys become batches.
+
+A plan works in sorted runs. It collects pages of an audience into a run (a set of keys, sorted), then walks the run,
+leaves out what an earlier run holds, and writes batch rows. Runs are sets, so repeated and reshuffled pages vanish;
+rows and the cursor are one transaction, so a second planner writes nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.batches import Recipient
+from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE
+
+FIRST_RUN, LARGEST_RUN = 1_000, 65_536
+
+
+class Phase(StrEnum):
+    """What a plan does next."""
+
+    COLLECT = "collect"
+    EMIT = "emit"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where a plan stands. Every step of a plan changes it, in one transaction with what the step wrote."""
+
+    phase: Phase = Phase.COLLECT
+    source: int = 0
+    """Which source of the audience is being read."""
+    token: str = ""
+    """Where in that source to go on; empty for its start."""
+    run: int = 0
+    """The number of the run that is collected or walked."""
+    kind: str = ""
+    """The kind of keys of that run: `user` for object ids, `text` for conversations."""
+    after: str = ""
+    """The last key of the run that is planned already."""
+    batches: int = 0
+    """Batch rows written so far: the number of the next one."""
+    recipients: int = 0
+    """Deliveries in them."""
+    service_url: str = ""
+    """A service URL of the tenant, for recipients of whom none is known."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every recipient has a batch row."""
+        return self.phase is Phase.FINISHED
+
+
+def run_capacity(run: int) -> int:
+    """How many keys a run may collect: 1,000 for the first, so that sending starts early, doubling to 65,536."""
+    return min(LARGEST_RUN, FIRST_RUN << min(run, 16))
+
+
+def leave_out(keys: Sequence[str], earlier: Iterable[Sequence[str]]) -> list[str]:
+    """The keys of a run, in order, without those that any earlier run holds."""
+    left = set(keys)
+    for run in earlier:
+        left.difference_update(run)
+    return [key for key in keys if key in left]
+
+
+def cut(recipients: Iterable[Recipient]) -> Iterator[tuple[Recipient, ...]]:
+    """Cut recipients into batches of at most 100 deliveries and 256 KiB."""
+    batch: list[Recipient] = []
+    size = 0
+    for recipient in recipients:
+        weight = _weight(recipient)
+        if batch and (len(batch) == BATCH_SIZE or size + weight > BATCH_BYTES):
+            yield tuple(batch)
+            batch, size = [], 0
+        batch.append(recipient)
+        size += weight
+    if batch:
+        yield tuple(batch)
+
+
+def _weight(recipient: Recipient) -> int:
+    """Upper bound of a packed recipient's bytes: its strings, plus punctuation."""
+    strings = (recipient.key, recipient.conversation, recipient.member, recipient.service_url)
+    return sum(len(string.encode()) for string in strings) + 16

@@ -1,0 +1,171 @@
+"""How the rows of a broadcast are packed into a table's properties, and read again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import orjson
+
+from shared.domain.batches import Batch, Note, Progress, Recipient, new_progress
+from shared.domain.broadcasts import Broadcast, DeliveryMode, Priority
+from shared.domain.plans import Cursor, Phase
+from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
+
+CURSOR_PROPERTIES = tuple(field.name for field in fields(Cursor))
+_OBJECT_ID_BYTES = 16
+_RUN_ROW_BYTES = 14 * MAX_BINARY_BYTES
+_PREFIX = "user!"
+
+
+def pack_broadcast(broadcast: Broadcast) -> dict[str, Value]:
+    """The head's properties; instants that have not come are left out."""
+    values: dict[str, Value] = {
+        "tenant": broadcast.tenant,
+        "key": broadcast.key,
+        "body_hash": broadcast.body_hash,
+        "delivery": broadcast.delivery.value,
+        "priority": broadcast.priority.value,
+        "lanes": broadcast.lanes,
+        "accepted_at": broadcast.accepted_at,
+    }
+    if broadcast.expires_at is not None:
+        values["expires_at"] = broadcast.expires_at
+    return values
+
+
+def unpack_broadcast(row: Row) -> Broadcast:
+    """Read a head row."""
+    values = row.values
+    return Broadcast(
+        id=row.partition,
+        tenant=str(values["tenant"]),
+        key=str(values["key"]),
+        body_hash=str(values["body_hash"]),
+        delivery=DeliveryMode(str(values["delivery"])),
+        priority=Priority(str(values["priority"])),
+        lanes=int(values["lanes"]),
+        accepted_at=float(values["accepted_at"]),
+        expires_at=_instant(values, "expires_at"),
+        cancelled_at=_instant(values, "cancelled_at"),
+        finished_at=_instant(values, "finished_at"),
+        final_outcomes=str(values.get("sums", "")),
+    )
+
+
+def pack_cursor(cursor: Cursor) -> dict[str, Value]:
+    """The cursor's properties."""
+    return {name: getattr(cursor, name) for name in CURSOR_PROPERTIES} | {"phase": cursor.phase.value}
+
+
+def unpack_cursor(values: Values) -> Cursor:
+    """Read a cursor row."""
+    known: dict[str, Any] = {name: values[name] for name in CURSOR_PROPERTIES if name in values}
+    return Cursor(**known | {"phase": Phase(str(values["phase"]))})
+
+
+def pack_run(kind: str, keys: Sequence[str]) -> Iterator[dict[str, Value]]:
+    """The rows of a run: people as the 16 bytes of their object ids, conversations as lines. At least one row."""
+    encode = _encode_user if kind == "user" else _encode_text
+    part = bytearray()
+    for key in keys:
+        encoded = encode(key)
+        if len(part) + len(encoded) > _RUN_ROW_BYTES:
+            yield {"kind": kind, **pack_bytes("keys", bytes(part))}
+            part.clear()
+        part += encoded
+    yield {"kind": kind, **pack_bytes("keys", bytes(part))}
+
+
+def unpack_run(values: Values) -> tuple[str, list[str]]:
+    """Read one row of a run."""
+    kind, data = str(values["kind"]), unpack_bytes("keys", values)
+    if kind != "user":
+        return kind, data.decode().splitlines()
+    width = _OBJECT_ID_BYTES
+    return kind, [_PREFIX + _object_id(data[start : start + width]) for start in range(0, len(data), width)]
+
+
+def pack_new_batch(recipients: tuple[Recipient, ...]) -> dict[str, Value]:
+    """A batch row as the planner writes it. Service URLs repeat, so each recipient names its own by number."""
+    urls = sorted({recipient.service_url for recipient in recipients})
+    packed = {
+        "urls": urls,
+        "to": [[one.key, one.conversation, one.member, urls.index(one.service_url)] for one in recipients],
+    }
+    fresh = pack_progress(new_progress(len(recipients)))
+    return fresh | pack_bytes("recipients", orjson.dumps(packed)) | {"lease": "", "writer": "", "writes": 0}
+
+
+def pack_progress(progress: Progress) -> dict[str, Value]:
+    """What a journal write carries: never the recipients."""
+    notes = {
+        str(position): [note.attempts, note.first_tried_at, note.due_at, note.conversation]
+        for position, note in progress.notes.items()
+    }
+    activity_ids = {str(position): activity_id for position, activity_id in progress.activity_ids.items()}
+    return {
+        "outcomes": progress.outcomes,
+        "notes": orjson.dumps(notes).decode(),
+        "activity_ids": orjson.dumps(activity_ids).decode(),
+        "placed": progress.placed,
+        "due_marker": progress.due_marker,
+        "fruitless": progress.fruitless,
+    }
+
+
+def unpack_batch(row: Row, number: int) -> Batch:
+    """Read a whole batch row."""
+    values = row.values
+    packed = orjson.loads(unpack_bytes("recipients", values))
+    urls = packed["urls"]
+    notes = orjson.loads(str(values["notes"]))
+    activity_ids = orjson.loads(str(values["activity_ids"]))
+    return Batch(
+        number=number,
+        recipients=tuple(
+            Recipient(key=key, conversation=conversation, member=member, service_url=urls[url])
+            for key, conversation, member, url in packed["to"]
+        ),
+        progress=Progress(
+            outcomes=str(values["outcomes"]),
+            notes={
+                int(position): Note(attempts=note[0], first_tried_at=note[1], due_at=note[2], conversation=note[3])
+                for position, note in notes.items()
+            },
+            activity_ids={int(position): activity_id for position, activity_id in activity_ids.items()},
+            placed=bool(values["placed"]),
+            due_marker=str(values["due_marker"]),
+            fruitless=int(values["fruitless"]),
+        ),
+        lease=str(values["lease"]),
+        writes=int(values["writes"]),
+        etag=row.etag,
+        age=row.age,
+    )
+
+
+def claim(batch: Batch, lease: str) -> dict[str, Value]:
+    """What a claim writes: the lease, the write's number, and that this claim has borne no fruit yet."""
+    return {
+        "lease": lease,
+        "writer": lease,
+        "writes": batch.writes + 1,
+        "fruitless": batch.progress.fruitless + 1,
+    }
+
+
+def _encode_user(key: str) -> bytes:
+    return bytes.fromhex(key.removeprefix(_PREFIX).replace("-", ""))
+
+
+def _encode_text(key: str) -> bytes:
+    return key.encode() + b"\n"
+
+
+def _object_id(data: bytes) -> str:
+    text = data.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _instant(values: Values, name: str) -> float | None:
+    return float(values[name]) if name in values else None

@@ -1,0 +1,239 @@
+"""The table Broadcasts: one partition for each broadcast, holding all of its rows.
+
+    head, content!n, cursor, run!n!part, batch!n, lane!k, due!time!n, parked!n
+
+Everything of a broadcast shares a partition, so a step over two rows is one transaction. `install!n` and
+`install_lane!k` are reserved for people who must be given the app first.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from shared.domain.batches import Batch, Progress, Recipient
+from shared.domain.broadcasts import BatchSummary, Broadcast
+from shared.domain.plans import Cursor
+from shared.errors import BroadcastNotFound
+from shared.ports import Table
+from shared.storage import broadcast_rows as codec
+from shared.storage.rows import Operation, insert, merge, pack_bytes, unpack_bytes, upsert
+
+HEAD, CURSOR, CONTENT = "head", "cursor", "content!0"
+_AFTER = "\x7e"
+
+
+def batch_key(number: int) -> str:
+    """The key of a batch row."""
+    return f"batch!{number:08d}"
+
+
+def lane_key(lane: int) -> str:
+    """The key of a lane row, which names the batch that the lane works on."""
+    return f"lane!{lane:02d}"
+
+
+def due_key(due_at: float, batch: int) -> str:
+    """The key of a due marker: by it the tick finds a batch's leftovers at their time (milliseconds)."""
+    return f"due!{int(due_at * 1000):013d}!{batch:08d}"
+
+
+def parked_key(batch: int) -> str:
+    """The key of the marker of a batch that was set aside because its claims bear no fruit."""
+    return f"parked!{batch:08d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A lane row: which batch it stands at, and how long ago it was last written (seconds, by storage's clock)."""
+
+    number: int
+    batch: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueMarker:
+    """A marker for leftovers."""
+
+    key: str
+    due_at: float
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a read of a row brought, with the ETag that makes the next write conditional."""
+
+    cursor: Cursor
+    etag: str
+
+
+class Broadcasts:
+    """Reads and writes of one broadcast's rows. Decides nothing."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def begin(
+        self,
+        broadcast: Broadcast,
+        *,
+        content: bytes,
+        audience: bytes,
+        cursor: Cursor,
+        batch: Sequence[Recipient] = (),
+    ) -> None:
+        """Write content, then head, cursor and lanes in one transaction, with the only batch where that is planned.
+
+        Raises RowConflict where the head stands already: then everything of this step does.
+        """
+        await self._table.write(broadcast.id, [upsert(CONTENT, pack_bytes("content", content))])
+        operations = [
+            insert(HEAD, codec.pack_broadcast(broadcast)),
+            insert(CURSOR, codec.pack_cursor(cursor) | pack_bytes("audience", audience)),
+            *(insert(lane_key(lane), {"batch": lane}) for lane in range(broadcast.lanes)),
+        ]
+        if batch:
+            operations.append(insert(batch_key(0), codec.pack_new_batch(tuple(batch))))
+        await self._table.write(broadcast.id, operations)
+
+    async def head(self, broadcast_id: str) -> Broadcast:
+        """Read the head. Raises BroadcastNotFound."""
+        row = await self._table.get(broadcast_id, HEAD)
+        if row is None:
+            raise BroadcastNotFound(broadcast_id)
+        return codec.unpack_broadcast(row)
+
+    async def content(self, broadcast_id: str) -> bytes:
+        """Read the activity as it was encoded when the broadcast was accepted."""
+        row = await self._table.get(broadcast_id, CONTENT)
+        if row is None:
+            raise BroadcastNotFound(broadcast_id)
+        return unpack_bytes("content", row.values)
+
+    async def cancel(self, broadcast_id: str, *, at: float) -> None:
+        """Note that the broadcast was cancelled; open deliveries count as such from ten seconds later."""
+        await self._table.write(broadcast_id, [merge(HEAD, {"cancelled_at": at})])
+
+    async def finish(self, broadcast_id: str, *, at: float, sums: str) -> None:
+        """Note the end and the sums."""
+        await self._table.write(broadcast_id, [merge(HEAD, {"finished_at": at, "sums": sums})])
+
+    async def cursor(self, broadcast_id: str) -> Held:
+        """Read where the plan stands. Raises BroadcastNotFound."""
+        row = await self._table.get(broadcast_id, CURSOR, select=codec.CURSOR_PROPERTIES)
+        if row is None:
+            raise BroadcastNotFound(broadcast_id)
+        return Held(cursor=codec.unpack_cursor(row.values), etag=row.etag)
+
+    async def audience(self, broadcast_id: str) -> bytes:
+        """Read the audience as it was asked for."""
+        row = await self._table.get(broadcast_id, CURSOR)
+        if row is None:
+            raise BroadcastNotFound(broadcast_id)
+        return unpack_bytes("audience", row.values)
+
+    async def step(
+        self,
+        broadcast_id: str,
+        cursor: Cursor,
+        *,
+        etag: str,
+        batches: Sequence[tuple[Recipient, ...]] = (),
+        first: int = 0,
+    ) -> str:
+        """Write batch rows from number `first` on together with the cursor's step; answer its new ETag.
+
+        Raises RowConflict where another planner went on, also when that other one was this call's own lost answer.
+        """
+        operations = [
+            insert(batch_key(first + index), codec.pack_new_batch(batch)) for index, batch in enumerate(batches)
+        ]
+        etags = await self._table.write(
+            broadcast_id, [*operations, merge(CURSOR, codec.pack_cursor(cursor), etag=etag)]
+        )
+        return etags[-1]
+
+    async def save_run(self, broadcast_id: str, run: int, kind: str, keys: Sequence[str]) -> None:
+        """Store a run. Writing it again replaces it: a run becomes valid by the cursor's step alone."""
+        for part, values in enumerate(codec.pack_run(kind, keys)):
+            await self._table.write(broadcast_id, [upsert(f"run!{run:06d}!{part:03d}", values)])
+
+    async def run(self, broadcast_id: str, run: int) -> tuple[str, list[str]]:
+        """Read a run: its kind and its keys in order."""
+        kind, keys = "", list[str]()
+        async for row in self._table.scan(broadcast_id, start=f"run!{run:06d}!", end=f"run!{run:06d}!{_AFTER}"):
+            kind, part = codec.unpack_run(row.values)
+            keys.extend(part)
+        return kind, keys
+
+    async def batch(self, broadcast_id: str, number: int) -> Batch | None:
+        """Read a batch row; None where the planner has not come so far."""
+        row = await self._table.get(broadcast_id, batch_key(number))
+        return None if row is None else codec.unpack_batch(row, number)
+
+    async def write_batch(
+        self,
+        broadcast_id: str,
+        batch: Batch,
+        progress: Progress,
+        *,
+        writer: str,
+        writes: int,
+        settle: bool = False,
+        also: Sequence[Operation] = (),
+    ) -> list[str]:
+        """Write a batch's progress and lease under its ETag, in one transaction with `also`; the ETags in that order.
+
+        `writer` is the token of the claim, `writes` the number of this write under it, and `settle` gives the lease
+        back. Raises RowConflict when the row is another's by now, or when the answer to
+        this very write was lost and the client tried again: `wrote` tells the two apart.
+        """
+        values = codec.pack_progress(progress) | {"lease": "" if settle else writer, "writer": writer, "writes": writes}
+        return await self._table.write(broadcast_id, [merge(batch_key(batch.number), values, etag=batch.etag), *also])
+
+    def handover(self, batch: Batch, *, lease: str) -> Operation:
+        """The operation that claims the lane's next batch for the holder of the one before."""
+        return merge(batch_key(batch.number), codec.claim(batch, lease), etag=batch.etag)
+
+    async def wrote(self, broadcast_id: str, number: int, *, writer: str, writes: int) -> str | None:
+        """The ETag of a batch row if the write numbered `writes` of `writer` is the one that stands; else None."""
+        row = await self._table.get(broadcast_id, batch_key(number), select=["writer", "writes"])
+        if row is None or row.values.get("writer") != writer or row.values.get("writes") != writes:
+            return None
+        return row.etag
+
+    async def lanes(self, broadcast_id: str) -> list[Lane]:
+        """Read all lanes."""
+        rows = self._table.scan(broadcast_id, start="lane!", end="lane!" + _AFTER)
+        return [
+            Lane(number=int(row.key.removeprefix("lane!")), batch=int(row.values["batch"]), age=row.age)
+            async for row in rows
+        ]
+
+    async def due_markers(self, broadcast_id: str, *, until: float | None = None, limit: int) -> list[DueMarker]:
+        """Read markers in the order of their time, those due by `until`, or all."""
+        end = "due!" + _AFTER if until is None else f"due!{int(until * 1000):013d}"
+        rows = self._table.scan(broadcast_id, start="due!", end=end, limit=limit)
+        return [_due_marker(row.key) async for row in rows]
+
+    async def parked(self, broadcast_id: str, *, limit: int) -> list[int]:
+        """Read which batches were set aside."""
+        rows = self._table.scan(broadcast_id, start="parked!", end="parked!" + _AFTER, limit=limit)
+        return [int(row.key.removeprefix("parked!")) async for row in rows]
+
+    async def summaries(self, broadcast_id: str, *, lease_seconds: float) -> AsyncIterator[BatchSummary]:
+        """Stream what a report needs of every batch row."""
+        rows = self._table.scan(broadcast_id, start="batch!", end="batch!" + _AFTER, select=["outcomes", "lease"])
+        async for row in rows:
+            held = bool(row.values.get("lease")) and row.age <= lease_seconds
+            yield BatchSummary(outcomes=str(row.values["outcomes"]), held=held, written_at=row.written_at)
+
+    async def batches(self, broadcast_id: str, *, first: int, limit: int) -> list[Batch]:
+        """Read whole batch rows from number `first` on, for a page of a report."""
+        rows = self._table.scan(broadcast_id, start=batch_key(first), end="batch!" + _AFTER, limit=limit)
+        return [codec.unpack_batch(row, int(row.key.removeprefix("batch!"))) async for row in rows]
+
+
+def _due_marker(key: str) -> DueMarker:
+    _, milliseconds, batch = key.split("!")
+    return DueMarker(key=key, due_at=int(milliseconds) / 1000, batch=int(batch))
