@@ -1,0 +1,148 @@
+"""Microsoft Graph, in part: a user, and the apps a user has installed.
+
+Sources: https://learn.microsoft.com/graph/api/user-get and .../userteamwork-list-installedapps.
+"""
+
+import base64
+import re
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from simulator.calls import Answer
+from simulator.connector import Handler, response_of
+from simulator.misbehaving import ConnectionBroken, break_connection, suffer
+from simulator.places import Person
+from simulator.refusals import Refusal
+from simulator.world import World
+
+AUDIENCE = "https://graph.microsoft.com"
+FILTER = re.compile(r"^\s*teamsApp/(?P<field>id|externalId)\s+eq\s+'(?P<value>[^']*)'\s*$")
+
+Deed = Callable[[World, web.Request], Answer]
+
+
+class GraphError(Exception):
+    """A request that Graph refuses."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+    def answer(self) -> Answer:
+        inner = {
+            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+            "request-id": str(uuid.uuid4()),
+            "client-request-id": str(uuid.uuid4()),
+        }
+        return Answer(self.status, {"error": {"code": self.code, "message": self.message, "innerError": inner}})
+
+
+def catalog_id(app_id: str) -> str:
+    """The app's id in the organisation's catalogue."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"catalog/{app_id}"))
+
+
+def manifest_id(app_id: str) -> str:
+    """The app's id in its manifest, which Graph calls `externalId`."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"manifest/{app_id}"))
+
+
+def installation_id(person: Person, app_id: str) -> str:
+    """The id of the app's installation for a person; it is not the app's id."""
+    return base64.b64encode(f"{person.object_id}##{catalog_id(app_id)}".encode()).decode()
+
+
+def user(world: World, request: web.Request) -> Answer:
+    """`GET /users/{id}` by object id or UPN, with `$select`."""
+    person = _person(world, request)
+    resource: dict[str, Any] = {
+        "@odata.context": f"{world.login_url}/v1.0/$metadata#users/$entity",
+        "id": person.object_id,
+        "displayName": person.name,
+        "givenName": person.given_name,
+        "surname": person.surname,
+        "userPrincipalName": person.upn,
+        "mail": person.upn,
+        "preferredLanguage": person.locale,
+    }
+    wanted = request.query.get("$select")
+    if wanted:
+        names = {name.strip() for name in wanted.split(",")} | {"@odata.context"}
+        resource = {name: value for name, value in resource.items() if name in names}
+    return Answer(200, resource)
+
+
+def installed_apps(world: World, request: web.Request) -> Answer:
+    """`GET /users/{id}/teamwork/installedApps`, with `$expand=teamsApp` and a filter on the app's ids."""
+    person = _person(world, request)
+    app_id = world.config.app_id
+    app = {
+        "id": catalog_id(app_id),
+        "externalId": manifest_id(app_id),
+        "displayName": world.config.app_name,
+        "distributionMethod": "organization",
+    }
+    found: list[dict[str, Any]] = []
+    if person.installed and _matches(request.query.get("$filter"), app):
+        found = [{"id": installation_id(person, app_id)}]
+        if "teamsApp" in request.query.get("$expand", ""):
+            found[0]["teamsApp"] = app
+    context = f"{world.login_url}/v1.0/$metadata#users('{person.object_id}')/teamwork/installedApps"
+    return Answer(200, {"@odata.context": context, "@odata.count": len(found), "value": found})
+
+
+def _matches(condition: str | None, app: dict[str, str]) -> bool:
+    if not condition:
+        return True
+    match = FILTER.match(condition)
+    if match is None:
+        raise GraphError(400, "BadRequest", f"Invalid filter clause: {condition}")
+    return app[match["field"]] == match["value"]
+
+
+def _person(world: World, request: web.Request) -> Person:
+    key = request.match_info["user"]
+    person = None if key.startswith("29:") else world.directory.person(key)
+    if person is None:
+        text = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
+        raise GraphError(404, "Request_ResourceNotFound", text)
+    return person
+
+
+def routes(world: World) -> list[web.RouteDef]:
+    """Graph's routes below `/v1.0`."""
+    return [
+        web.get("/v1.0/users/{user}", _handler(world, user)),
+        web.get("/v1.0/users/{user}/teamwork/installedApps", _handler(world, installed_apps)),
+    ]
+
+
+def _handler(world: World, deed: Deed) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            _authenticate(world, request)
+            person = request.match_info.get("user")
+            lost = await suffer(world, request, kind="graph", person=person)
+            answer = deed(world, request)
+        except GraphError as error:
+            answer, lost = error.answer(), None
+        except Refusal as refusal:
+            trouble = GraphError(refusal.status, refusal.code, refusal.message).answer()
+            answer, lost = Answer(trouble.status, trouble.body, refusal.headers()), None
+        except ConnectionBroken:
+            return break_connection(request)
+        return break_connection(request) if lost else response_of(answer)
+
+    return handle
+
+
+def _authenticate(world: World, request: web.Request) -> None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    claims = world.verifier.claims(token, audience=AUDIENCE, now=time.time()) if scheme.lower() == "bearer" else None
+    if claims is None:
+        raise GraphError(401, "InvalidAuthenticationToken", "Access token validation failure.")
