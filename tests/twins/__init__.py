@@ -1,0 +1,1 @@
+"""Doubles with behaviour: each passes the contract suite of what it stands for."""
