@@ -5,7 +5,7 @@ import math
 from simulator.calls import Call
 from simulator.payload import is_split
 from simulator.places import Person
-from simulator.refusals import Refusal
+from simulator.refusals import Refusal, Shape
 from simulator.world import World
 
 AUDIENCE = "https://api.botframework.com"
@@ -18,7 +18,7 @@ def authenticate(world: World, call: Call, now: float) -> None:
     scheme, _, token = call.authorization.partition(" ")
     claims = world.verifier.claims(token, audience=AUDIENCE, now=now) if scheme.lower() == "bearer" else None
     if claims is None:
-        raise Refusal("BotNotRegistered", "Authorization has been denied for this request.")
+        raise Refusal("Unauthorized", shape=Shape.PLAIN)
     if claims.get("appid") != world.config.app_id:
         raise Refusal("BotNotRegistered")
 

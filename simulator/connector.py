@@ -5,7 +5,6 @@ Token, limits, faults, then the deed itself; the ledger counts every call with a
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import orjson
 from aiohttp import web
@@ -45,7 +44,8 @@ def _handler(world: World, kind: str, deed: Deed) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         raw = await request.read() if request.can_read_body else b""
         authorization = request.headers.get("Authorization", "")
-        call = Call(kind, request.match_info, request.query, authorization, raw)
+        query = request.query if request.query_string else {}
+        call = Call(kind, request.match_info, query, authorization, raw)
         try:
             answer = await _judge(world, request, call, deed)
         except Refusal as refusal:
@@ -75,7 +75,7 @@ async def _judge(world: World, request: web.Request, call: Call, deed: Deed) -> 
 
 def response_of(answer: Answer) -> web.Response:
     """The answer as HTTP."""
-    body: Any = orjson.dumps(answer.body) if answer.body is not None else b""
-    return web.Response(
-        status=answer.status, body=body, content_type="application/json", charset="utf-8", headers=answer.headers
-    )
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=answer.headers)
+    headers = {"Content-Type": "application/json; charset=utf-8", **answer.headers}
+    return web.Response(status=answer.status, body=orjson.dumps(answer.body), headers=headers)

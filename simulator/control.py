@@ -49,6 +49,20 @@ class Control:
     async def add_people(self, count: int, **options: Any) -> list[Person]:
         return [Person(**row) for row in await self.call("add_people", count=count, **options)]
 
+    async def add_team(self, name: str, *, channels: Collection[str] = (), members: Collection[Who] = ()) -> Any:
+        """Add a team; returns it as a dict with `id`, `channels` (General first) and more."""
+        return await self.call("add_team", name=name, channels=channels, members=members)
+
+    async def add_chat(self, name: str, *, members: Collection[Who] = ()) -> Any:
+        """Add a group chat; returns it as a dict with `id` and more."""
+        return await self.call("add_chat", name=name, members=members)
+
+    async def install_in_team(self, team_id: str, by: Who, *, channel_id: str | None = None) -> Tally:
+        return Tally(**await self.call("install_in_team", team=team_id, by=by, channel_id=channel_id))
+
+    async def install_in_chat(self, chat_id: str, by: Who) -> Tally:
+        return Tally(**await self.call("install_in_chat", chat=chat_id, by=by))
+
     async def person(self, who: Who) -> Person:
         return Person(**await self.call("person", who=who))
 

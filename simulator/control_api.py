@@ -43,7 +43,10 @@ def routes(stage: Stage, addresses: Mapping[str, Any]) -> list[web.RouteDef]:
         return _json(dict(addresses))
 
     async def bot(request: web.Request) -> web.Response:
-        stage.set_bot(orjson.loads(await request.read())["endpoint"])
+        try:
+            stage.set_bot(orjson.loads(await request.read())["endpoint"])
+        except (ValueError, LookupError, TypeError):
+            return _json({"message": "The body must be a JSON object with 'endpoint'."}, 400)
         return _json(None)
 
     async def entries(request: web.Request) -> web.Response:

@@ -24,7 +24,8 @@ class Fault:
 
     `kinds` are kinds of Connector calls (`create`, `send`, ...) or `token`, `openid`, `graph`. `count` ends the fault
     after so many hits, `count_each` after so many per person. It begins `after_s` seconds from now and lasts `for_s`;
-    with `every_s` it comes again in that rhythm. `skip_each` lets the first calls of a person pass.
+    with `every_s` it comes again in that rhythm. `skip_each` lets the first calls of a person pass. `delay_s` comes
+    before the deed; for a call that hangs it is the longest time, five minutes unless given.
     """
 
     action: Action = Action.ANSWER

@@ -23,7 +23,7 @@ from simulator.world import World
 AUDIENCE = "https://graph.microsoft.com"
 FILTER = re.compile(r"^\s*teamsApp/(?P<field>id|externalId)\s+eq\s+'(?P<value>[^']*)'\s*$")
 
-Deed = Callable[[World, web.Request], Answer]
+Deed = Callable[[World, web.Request, Person], Answer]
 
 
 class GraphError(Exception):
@@ -57,9 +57,8 @@ def installation_id(person: Person, app_id: str) -> str:
     return base64.b64encode(f"{person.object_id}##{catalog_id(app_id)}".encode()).decode()
 
 
-def user(world: World, request: web.Request) -> Answer:
+def user(world: World, request: web.Request, person: Person) -> Answer:
     """`GET /users/{id}` by object id or UPN, with `$select`."""
-    person = _person(world, request)
     resource: dict[str, Any] = {
         "@odata.context": f"{world.login_url}/v1.0/$metadata#users/$entity",
         "id": person.object_id,
@@ -77,9 +76,8 @@ def user(world: World, request: web.Request) -> Answer:
     return Answer(200, resource)
 
 
-def installed_apps(world: World, request: web.Request) -> Answer:
+def installed_apps(world: World, request: web.Request, person: Person) -> Answer:
     """`GET /users/{id}/teamwork/installedApps`, with `$expand=teamsApp` and a filter on the app's ids."""
-    person = _person(world, request)
     app_id = world.config.app_id
     app = {
         "id": catalog_id(app_id),
@@ -105,10 +103,10 @@ def _matches(condition: str | None, app: dict[str, str]) -> bool:
     return app[match["field"]] == match["value"]
 
 
-def _person(world: World, request: web.Request) -> Person:
+def _person(world: World, request: web.Request, tenant_id: str) -> Person:
     key = request.match_info["user"]
     person = None if key.startswith("29:") else world.directory.person(key)
-    if person is None:
+    if person is None or person.tenant_id != tenant_id:
         text = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
         raise GraphError(404, "Request_ResourceNotFound", text)
     return person
@@ -125,10 +123,9 @@ def routes(world: World) -> list[web.RouteDef]:
 def _handler(world: World, deed: Deed) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            _authenticate(world, request)
-            person = request.match_info.get("user")
-            lost = await suffer(world, request, kind="graph", person=person)
-            answer = deed(world, request)
+            person = _person(world, request, _tenant_of(world, request))
+            lost = await suffer(world, request, kind="graph", person=person.object_id)
+            answer = deed(world, request, person)
         except GraphError as error:
             answer, lost = error.answer(), None
         except Refusal as refusal:
@@ -141,8 +138,10 @@ def _handler(world: World, deed: Deed) -> Handler:
     return handle
 
 
-def _authenticate(world: World, request: web.Request) -> None:
+def _tenant_of(world: World, request: web.Request) -> str:
+    """The tenant that the caller's token is for."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     claims = world.verifier.claims(token, audience=AUDIENCE, now=time.time()) if scheme.lower() == "bearer" else None
     if claims is None:
         raise GraphError(401, "InvalidAuthenticationToken", "Access token validation failure.")
+    return str(claims["tid"])

@@ -1,4 +1,4 @@
-"""The Connector's documented refusals: status, code, wording and the two shapes of their bodies.
+"""The Connector's documented refusals: status, code, wording and the shapes of their bodies.
 
 Source: "Status codes from bot conversational APIs" in Microsoft's page "Build conversational capability"
 (https://learn.microsoft.com/microsoftteams/platform/bots/build-conversational-capability).
@@ -14,10 +14,13 @@ class Shape(StrEnum):
 
     ERROR = "error"  # {"error": {"code", "message"}}
     NUMBERED = "numbered"  # {"errorCode": 209, "message": "<JSON in a string>"}
+    PLAIN = "plain"  # {"message"}, as the gateway before the service answers
+    EMPTY = "empty"  # no body at all
 
 
 DOCUMENTED: dict[str, tuple[int, str]] = {
     "Bad Argument": (400, "The request is malformed."),
+    "Unauthorized": (401, "Authorization has been denied for this request."),
     "BotNotRegistered": (401, "No registration found for this bot."),
     "BotDisabledByAdmin": (403, "The tenant admin disabled this bot."),
     "BotNotInConversationRoster": (403, "The bot is not part of the conversation roster."),
@@ -55,8 +58,12 @@ class Refusal(Exception):
         self.retry_after = retry_after
         self.shape = shape or (Shape.NUMBERED if code == "MessageWritesBlocked" else Shape.ERROR)
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any] | None:
         """The body as the Connector writes it; the numbered shape hides its JSON in a string."""
+        if self.shape is Shape.EMPTY:
+            return None
+        if self.shape is Shape.PLAIN:
+            return {"message": self.message}
         if self.shape is Shape.ERROR:
             return {"error": {"code": self.code, "message": self.message}}
         inner = {"subCode": self.code, "details": self.message, "errorCode": None, "errorSubCode": None}

@@ -61,6 +61,6 @@ def channels(world: World, call: Call) -> Answer:
 
 def _require_team(world: World, call: Call) -> Team:
     team = accessible_place(world, call).team
-    if team is None:
+    if team is None or team.id != call.path["team"]:
         raise Refusal("ConversationNotFound")
     return team

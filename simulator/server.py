@@ -33,7 +33,7 @@ class Certificates:
 
     def client_context(self) -> ssl.SSLContext:
         """A context that trusts this authority only."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._authority.configure_trust(context)
         return context
 

@@ -127,8 +127,9 @@ class Stage:
 
     def misbehave(self, action: Action | str = Action.ANSWER, **options: Any) -> int:
         """Set a fault and return its number; options are the fields of `faults.Fault`."""
-        for name in ("people", "conversations", "kinds"):
-            options[name] = frozenset(self._keys(options.get(name) or ()))
+        options["people"] = frozenset(self._ids(options.get("people") or ()))
+        for name in ("conversations", "kinds"):
+            options[name] = frozenset(options.get(name) or ())
         unknown = options.keys() - {field.name for field in fields(Fault)}
         if unknown:
             raise ValueError(f"A fault has no {', '.join(sorted(unknown))}.")
@@ -219,9 +220,6 @@ class Stage:
 
     def _ids(self, people: Collection[Who]) -> list[str]:
         return [self.person(who).object_id for who in people]
-
-    def _keys(self, names: Collection[Who]) -> list[str]:
-        return [name.object_id if isinstance(name, Person) else str(name) for name in names]
 
     def _team(self, team: Team | str) -> Team:
         return team if isinstance(team, Team) else self.world.directory.teams[team]
