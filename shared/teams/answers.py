@@ -1,4 +1,4 @@
-"""The Bot Connector's answers, deciphered by one table of Microsoft's codes: what one means for a delivery, others say."""
+"""The Bot Connector's answers, deciphered by a table of Microsoft's codes. What a delivery makes of one, others say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
