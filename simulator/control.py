@@ -7,9 +7,10 @@ import aiohttp
 import orjson
 
 from simulator.botclient import Posted, Tally
-from simulator.ledger import Entry, Summary
+from simulator.figures import Summary
+from simulator.judge import Who
+from simulator.ledger import Entry
 from simulator.places import Person
-from simulator.stage import Who
 
 
 class ControlError(Exception):

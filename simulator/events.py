@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from simulator import activities
+from simulator import activities, membership
 from simulator.activities import Bot
 from simulator.botclient import BotClient, Posted, Tally
 from simulator.places import GroupChat, Person, Place, Team
@@ -36,9 +36,9 @@ class Events:
             person.open_chat()
             if not notify:
                 return []
-            posts = [activities.personal_installation(self.bot, person, action, **self.stamp())]
+            posts = [membership.personal_installation(self.bot, person, action, **self.stamp())]
             if action == "add":
-                posts.append(activities.personal_members_added(self.bot, person, **self.stamp()))
+                posts.append(membership.personal_members_added(self.bot, person, **self.stamp()))
             return [await self._client.post(activity) for activity in posts]
 
         return await _for_all(people, one, concurrency)
@@ -58,7 +58,7 @@ class Events:
             if not notify:
                 return []
             return [
-                await self._client.post(activities.personal_installation(self.bot, person, "remove", **self.stamp()))
+                await self._client.post(membership.personal_installation(self.bot, person, "remove", **self.stamp()))
             ]
 
         return await _for_all(people, one, concurrency)
@@ -69,16 +69,16 @@ class Events:
         channel = next((each for each in team.channels if each.id == channel_id), team.channels[0])
         bot = self.bot
         return await self._tell(
-            activities.team_installation(bot, person, team, channel, "add", **self.stamp()),
-            activities.team_event(bot, person, team, "teamMemberAdded", added=[bot.id], **self.stamp()),
+            membership.team_installation(bot, person, team, channel, "add", **self.stamp()),
+            membership.team_event(bot, person, team, "teamMemberAdded", added=[bot.id], **self.stamp()),
         )
 
     async def uninstall_from_team(self, team: Team, person: Person) -> Tally:
         team.installed = False
         bot, general = self.bot, team.channels[0]
         return await self._tell(
-            activities.team_event(bot, person, team, "teamMemberRemoved", removed=[bot.id], **self.stamp()),
-            activities.team_installation(bot, person, team, general, "remove", **self.stamp()),
+            membership.team_event(bot, person, team, "teamMemberRemoved", removed=[bot.id], **self.stamp()),
+            membership.team_installation(bot, person, team, general, "remove", **self.stamp()),
         )
 
     async def install_in_chat(self, chat: GroupChat, person: Person) -> Tally:
@@ -86,22 +86,22 @@ class Events:
         chat.installed = True
         bot = self.bot
         return await self._tell(
-            activities.chat_installation(bot, person, chat, "add", **self.stamp()),
-            activities.chat_members(bot, person, chat, added=[bot.id], **self.stamp()),
+            membership.chat_installation(bot, person, chat, "add", **self.stamp()),
+            membership.chat_members(bot, person, chat, added=[bot.id], **self.stamp()),
         )
 
     async def uninstall_from_chat(self, chat: GroupChat, person: Person) -> Tally:
         chat.installed = False
         bot = self.bot
         return await self._tell(
-            activities.chat_members(bot, person, chat, removed=[bot.id], **self.stamp()),
-            activities.chat_installation(bot, person, chat, "remove", **self.stamp()),
+            membership.chat_members(bot, person, chat, removed=[bot.id], **self.stamp()),
+            membership.chat_installation(bot, person, chat, "remove", **self.stamp()),
         )
 
     async def team_event(self, team: Team, person: Person, event_type: str, **changes: Any) -> Posted:
-        """Any other event of a team, such as `teamRenamed`; see `activities.team_event`."""
+        """Any other event of a team, such as `teamRenamed`; see `membership.team_event`."""
         return await self._client.post(
-            activities.team_event(self.bot, person, team, event_type, **changes, **self.stamp())
+            membership.team_event(self.bot, person, team, event_type, **changes, **self.stamp())
         )
 
     async def say(
