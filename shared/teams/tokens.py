@@ -23,6 +23,8 @@ FAITH_SECONDS = 60.0
 and a new token for each refused call would only burden the identity provider."""
 HOLD_OFF_SECONDS = 5.0
 """After a failure the next call is answered with the same failure for this long, instead of asking again."""
+PASSING = frozenset({408, 429})
+"""The provider's 4xx that say "later"."""
 # Transient by https://learn.microsoft.com/entra/identity-platform/reference-error-codes; every other error is final.
 TRANSIENT = frozenset({"temporarily_unavailable", "server_error"})
 
@@ -106,39 +108,43 @@ def connector_tokens(settings: Settings) -> TokenSource:
 
 
 def _client_secret(settings: Settings) -> Fetch:
-    """Client credentials through one MSAL application, made by the first fetch because making it calls the provider."""
+    """Client credentials by MSAL, in a thread because MSAL blocks."""
     multi_tenant = settings.app_type is AppType.MULTI_TENANT
     tenant = settings.cloud.multi_tenant_authority if multi_tenant else settings.app_tenant_id
-    app: Any = None
+    authority = f"{settings.login_url}/{tenant}"
 
     def fetch() -> Token:
-        nonlocal app
-        import msal  # noqa: PLC0415 - 100 ms that a process which never sends should not spend.
+        # Both are imported here because their 100 ms concern no process that does not send.
+        import msal  # noqa: PLC0415
+        import requests  # noqa: PLC0415
 
-        class Forgetful(msal.TokenCache):  # type: ignore[misc]  # MSAL ships no types.
-            """Keeps nothing, so that each fetch asks the provider."""
+        class Calls(requests.Session):
+            """MSAL's way to the provider: with time-outs, and passing failures are named before MSAL reads them."""
 
-            def add(self, *_: Any, **__: Any) -> None: ...
+            def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+                response = super().request(*args, **{**kwargs, "timeout": (CONNECT_SECONDS, READ_SECONDS)})
+                if response.status_code in PASSING or response.status_code >= 500:
+                    raise TokenUnavailable(f"{authority} answered {response.status_code}")
+                return response
 
         try:
-            app = app or msal.ConfidentialClientApplication(
-                settings.app_id,
-                client_credential=settings.app_password,
-                authority=f"{settings.login_url}/{tenant}",
-                # The settings let in the cloud's own host or loopback; asking the public cloud about it adds nothing.
-                instance_discovery=False,
-                token_cache=Forgetful(),
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-            )
-            return read_msal(app.acquire_token_for_client(scopes=[settings.cloud.connector_scope]))
-        except (OSError, msal.exceptions.MsalError) as error:
-            # Requests' errors are OSErrors; MSAL's own error stands for a 5xx.
-            raise TokenUnavailable(f"the identity provider failed: {type(error).__name__}") from error
+            # A new application each half an hour costs one discovery, and keeps neither a token that was refused nor
+            # a connection that would be dead when it is needed again.
+            with Calls() as calls:
+                app = msal.ConfidentialClientApplication(
+                    settings.app_id,
+                    client_credential=settings.app_password,
+                    authority=authority,
+                    # The settings let in the cloud's own host or loopback; asking the public cloud adds nothing.
+                    instance_discovery=False,
+                    http_client=calls,
+                )
+                return read_msal(app.acquire_token_for_client(scopes=[settings.cloud.connector_scope]))
+        except OSError as error:
+            raise TokenUnavailable(f"{authority} cannot be reached: {type(error).__name__}") from error
         except ValueError as error:
             # MSAL says so when the discovery answers 4xx: no such tenant.
-            raise TokenRefused(
-                f"{settings.login_url}/{tenant} is not an authority: check MicrosoftAppTenantId"
-            ) from error
+            raise TokenRefused(f"{authority} is not an authority: check MicrosoftAppTenantId") from error
 
     return lambda: asyncio.to_thread(fetch)
 
