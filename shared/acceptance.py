@@ -1,0 +1,158 @@
+"""A request becomes a broadcast, exactly one for each idempotency key, whatever breaks off in between.
+
+Every step is idempotent and written so that the same request, coming again, finds how far the last try came and does
+the rest under the same id: the `open` row, then key and list in one transaction, then the broadcast's own rows, then
+the nudge. What only `open` knows is an attempt that died early, which the sweep drops.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.domain.audience import pack_audience
+from shared.domain.batches import Recipient
+from shared.domain.broadcasts import Broadcast
+from shared.domain.ids import broadcast_id
+from shared.domain.lanes import BATCH_SIZE, lanes_for
+from shared.domain.plans import Cursor, Phase, cut
+from shared.domain.requests import BroadcastRequest
+from shared.envelopes import Nudge, pack_nudge
+from shared.errors import BroadcastNotFound, KeyReused, RowConflict
+from shared.ports import Clock, Queue
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.directory import Directory, Entry
+from shared.teams.protocol import encode_message
+
+
+class RecipientLookup(Protocol):
+    """Finds what is known of recipients."""
+
+    async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
+        """The recipients in the order of their keys, with the conversations that are known of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An accepted request. `created` is false where its broadcast stood already."""
+
+    broadcast_id: str
+    created: bool
+
+
+class Acceptance:
+    """Accepts requests. `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes."""
+
+    def __init__(
+        self,
+        *,
+        broadcasts: Broadcasts,
+        directory: Directory,
+        lookup: RecipientLookup,
+        sends: Queue,
+        plans: Queue,
+        clock: Clock,
+        randomness: Callable[[int], bytes],
+        pace: float | None,
+    ) -> None:
+        self._broadcasts = broadcasts
+        self._directory = directory
+        self._lookup = lookup
+        self._sends = sends
+        self._plans = plans
+        self._clock = clock
+        self._randomness = randomness
+        self._pace = pace
+
+    async def accept(self, request: BroadcastRequest) -> Accepted:
+        """Make the request's broadcast, or finish making it. Raises KeyReused and StorageUnavailable."""
+        entry = await self._directory.find_key(request.tenant, request.key)
+        if entry is None:
+            entry = await self._register(request)
+        if entry.body_hash != request.body_hash:
+            raise KeyReused(entry.broadcast_id)
+        created = await self._begin(request, entry)
+        return Accepted(broadcast_id=entry.broadcast_id, created=created)
+
+    async def _register(self, request: BroadcastRequest) -> Entry:
+        """Take the key for a new id; the entry of somebody else where that one was faster."""
+        now = self._clock.now()
+        entry = Entry(
+            broadcast_id=broadcast_id(now=now, randomness=self._randomness(7)),
+            key=request.key,
+            body_hash=request.body_hash,
+            accepted_at=now,
+        )
+        await self._directory.open(entry.broadcast_id, tenant=request.tenant, opened_at=now)
+        try:
+            await self._directory.register(request.tenant, entry)
+        except RowConflict:
+            stands = await self._directory.find_key(request.tenant, request.key)
+            if stands is None:
+                raise
+            # The conflict may be the echo of this very write, whose first answer was lost.
+            if stands.broadcast_id != entry.broadcast_id:
+                await self._directory.close(entry.broadcast_id)
+            return stands
+        return entry
+
+    async def _begin(self, request: BroadcastRequest, entry: Entry) -> bool:
+        """Write the broadcast unless it stands, nudge unless it has ended; whether it was written here."""
+        try:
+            head = await self._broadcasts.head(entry.broadcast_id)
+        except BroadcastNotFound:
+            return await self._write(request, entry)
+        if head.finished_at is None:
+            cursor = (await self._broadcasts.cursor(entry.broadcast_id)).cursor
+            await self._nudge(entry.broadcast_id, planned=cursor.is_finished and cursor.batches == 1)
+        return False
+
+    async def _write(self, request: BroadcastRequest, entry: Entry) -> bool:
+        # Written again because the sweep drops a row without a head after a day.
+        await self._directory.open(entry.broadcast_id, tenant=request.tenant, opened_at=entry.accepted_at)
+        batch = await self._only_batch(request)
+        expires_after = request.expires_after
+        explicit = None if request.audience.everyone_installed else len(request.audience.explicit)
+        broadcast = Broadcast(
+            id=entry.broadcast_id,
+            tenant=request.tenant,
+            key=request.key,
+            body_hash=entry.body_hash,
+            delivery=request.delivery,
+            priority=request.priority,
+            lanes=lanes_for(self._pace, recipients=explicit),
+            accepted_at=entry.accepted_at,
+            expires_at=None if expires_after is None else entry.accepted_at + expires_after.total_seconds(),
+        )
+        created = True
+        try:
+            await self._broadcasts.begin(
+                broadcast,
+                content=_encode(request),
+                audience=pack_audience(request.audience),
+                cursor=Cursor(phase=Phase.FINISHED, batches=1, recipients=len(batch)) if batch else Cursor(),
+                batch=batch,
+            )
+        except RowConflict:
+            # Somebody else, or this very write before its answer was lost: either way all of it stands.
+            created = False
+        await self._nudge(entry.broadcast_id, planned=bool(batch))
+        return created
+
+    async def _only_batch(self, request: BroadcastRequest) -> tuple[Recipient, ...]:
+        """The one batch of a small audience; empty where the planner has to work."""
+        audience = request.audience
+        if audience.everyone_installed or len(audience.explicit) > BATCH_SIZE:
+            return ()
+        batches = list(cut(await self._lookup.recipients(request.tenant, audience.explicit)))
+        return batches[0] if len(batches) == 1 else ()
+
+    async def _nudge(self, broadcast: str, *, planned: bool) -> None:
+        if planned:
+            await self._sends.put(pack_nudge(Nudge(broadcast=broadcast, batch=0)))
+            return
+        await self._plans.put(pack_nudge(Nudge(broadcast=broadcast)))
+
+
+def _encode(request: BroadcastRequest) -> bytes:
+    content = request.content
+    return encode_message(text=content.text, card=content.card, summary=content.summary, alert=content.alert)

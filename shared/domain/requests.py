@@ -1,0 +1,54 @@
+"""What a caller asks for, once it is known to be right: the value that an acceptance works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from shared.domain.audience import Audience
+from shared.domain.broadcasts import DeliveryMode, Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A message: markdown text or an Adaptive Card, never both. `alert` also puts it into the activity feed."""
+
+    text: str | None = None
+    card: Mapping[str, Any] | None = None
+    summary: str = ""
+    alert: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastRequest:
+    """A request that follows the contract: ids folded, duplicates gone, defaults filled in."""
+
+    tenant: str
+    key: str
+    audience: Audience
+    content: Content
+    delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE
+    priority: Priority = Priority.NORMAL
+    expires_after: timedelta | None = None
+
+    @property
+    def body_hash(self) -> str:
+        """SHA-256 of everything but the key in one canonical form: white space and order do not matter."""
+        canonical = {
+            "version": 1,
+            "tenant": self.tenant,
+            "users": self.audience.users,
+            "conversations": self.audience.conversations,
+            "everyone_installed": self.audience.everyone_installed,
+            "text": self.content.text,
+            "card": self.content.card,
+            "summary": self.content.summary,
+            "alert": self.content.alert,
+            "delivery": self.delivery,
+            "priority": self.priority,
+            "expires_after": None if self.expires_after is None else self.expires_after.total_seconds(),
+        }
+        return sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,66 @@
+"""Faults of a request in words for people, each with the JSON pointer of the place."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from shared.errors import Fault
+
+MOST_FAULTS = 1_000
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901); the whole document is the empty string."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def describe(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> list[Fault]:
+    """Put a model's errors into words."""
+    return [Fault(pointer=pointer(error["loc"]), detail=_words(error, model)) for error in errors]
+
+
+def limit(faults: Sequence[Fault]) -> list[Fault]:
+    """At most 1,000 faults in the order of their places, and a word on how many more there are."""
+    if len(faults) <= MOST_FAULTS:
+        return list(faults)
+    more = len(faults) - MOST_FAULTS + 1
+    return [*faults[: MOST_FAULTS - 1], Fault(pointer="", detail=f"{more:,} further faults are not listed")]
+
+
+def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"there is no such field; the fields here are {_fields_at(model, error['loc'][:-1])}"
+    words = _WORDS.get(kind)
+    return words(context) if words else "this value is not allowed here; see docs/requests.md"
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    """The names that are known at a place, for somebody who misspelt one."""
+    for step in path:
+        annotation = model.model_fields[str(step)].annotation
+        choices = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
+    return ", ".join(model.model_fields)
+
+
+def _expected(context: Mapping[str, Any]) -> str:
+    return f"this must be {context['expected']}".replace("'", '"')
+
+
+_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "herald": lambda context: str(context["detail"]),
+    "missing": lambda _: "this field is missing",
+    "string_type": lambda _: "this must be a string",
+    "bool_type": lambda _: "this must be true or false",
+    "list_type": lambda _: "this must be an array",
+    "dict_type": lambda _: "this must be an object",
+    "model_type": lambda _: "this must be an object",
+    "model_attributes_type": lambda _: "this must be an object",
+    "literal_error": _expected,
+    "enum": _expected,
+    "string_too_short": lambda _: "this must not be empty",
+    "string_too_long": lambda context: f"this may have at most {context['max_length']} characters",
+}

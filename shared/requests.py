@@ -1,0 +1,169 @@
+"""Reads a broadcast request: a JSON object becomes a `BroadcastRequest`, or every fault in it is named at once.
+
+The contract is told for callers in docs/requests.md.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from shared.contract import LONGEST_KEY, MOST_IDS, AudienceBody, ContentBody, OptionsBody, RequestBody, read_duration
+from shared.domain.audience import Audience
+from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
+from shared.domain.requests import BroadcastRequest, Content
+from shared.errors import Fault, InvalidRequest
+from shared.faults import describe, limit
+
+LARGEST_MESSAGE = 80 * 1024
+"""Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
+DEEPEST_CARD = 100
+_NAMED = ("users", "channels", "chats", "teams")
+
+
+def read_request(document: Mapping[str, Any], *, tenants: Collection[str], key: str) -> BroadcastRequest:
+    """Read a request. `key` stands in where it has none of its own. Raises InvalidRequest with all of its faults."""
+    faults: list[Fault] = []
+    body: RequestBody | None = None
+    try:
+        body = RequestBody.model_validate(document)
+    except ValidationError as error:
+        faults += describe(error.errors(include_url=False, include_input=False), RequestBody)
+    # These rules look at several fields, so they read the document itself: they hold whatever else is wrong with it.
+    faults += _tenant_faults(document.get("tenant"), tenants)
+    faults += _audience_faults(document.get("audience"))
+    faults += _content_faults(document.get("content"))
+    if faults or body is None:
+        raise InvalidRequest(limit(faults))
+    return _request(body, tenant=body.tenant or next(iter(tenants)), key=body.key or key)
+
+
+def check_key(key: str) -> str:
+    """Answer a key that came beside the document. Raises InvalidRequest, pointing at `/key`."""
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise InvalidRequest([Fault(pointer="/key", detail=f"a key has 1 to {LONGEST_KEY} characters")])
+    return key
+
+
+def tenant_of(document: Mapping[str, Any], tenants: Collection[str]) -> str | None:
+    """The tenant that a document means, as far as that can be read; for filing what could not be accepted."""
+    given = document.get("tenant")
+    if given is None:
+        return next(iter(tenants)) if len(tenants) == 1 else None
+    folded = given.strip().lower() if isinstance(given, str) else ""
+    return folded if folded in tenants else None
+
+
+def _tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
+    if given is None and len(tenants) != 1:
+        return [Fault(pointer="/tenant", detail="this field is missing: the app serves several tenants")]
+    if isinstance(given, str) and (folded := given.strip().lower()) not in tenants and OBJECT_ID.fullmatch(folded):
+        return [Fault(pointer="/tenant", detail="the app does not serve this tenant (HERALD_ALLOWED_TENANTS)")]
+    return []
+
+
+def _audience_faults(given: object) -> list[Fault]:
+    if not isinstance(given, Mapping):
+        return []
+    lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
+    number = sum(len(ids) for ids in lists.values())
+    if number > MOST_IDS:
+        detail = (
+            f"{number:,} ids are named, {MOST_IDS:,} are allowed in one request: cut the audience into several "
+            'requests, or use "everyone" (audiences by pages and by groups come with a later version)'
+        )
+        return [Fault(pointer="/audience", detail=detail)]
+    if not number and given.get("everyone") is None:
+        detail = "the audience is empty: name users, channels, chats or teams, or everyone"
+        return [Fault(pointer="/audience", detail=detail)]
+    channels = {one for name in ("channels", "teams") for one in lists.get(name, ()) if isinstance(one, str)}
+    return [
+        Fault(
+            pointer=f"/audience/chats/{index}", detail="this id is named as a channel or team, too: keep one of the two"
+        )
+        for index, chat in enumerate(lists.get("chats", ()))
+        if isinstance(chat, str) and chat in channels
+    ]
+
+
+def _content_faults(given: object) -> list[Fault]:
+    if not isinstance(given, Mapping):
+        return []
+    text, card = given.get("text"), given.get("card")
+    if text is not None and card is not None:
+        detail = (
+            "text and card exclude each other: Teams would make two messages of them. Keep the card, and put the words "
+            "for its notification into summary"
+        )
+        return [Fault(pointer="/content", detail=detail)]
+    if text is None and card is None:
+        return [Fault(pointer="/content", detail="the content is empty: give a text or a card")]
+    if isinstance(text, str):
+        return _size_faults("/content/text", text)
+    return _card_faults(card) if isinstance(card, Mapping) else []
+
+
+def _card_faults(card: Mapping[str, Any]) -> list[Fault]:
+    faults = []
+    if card.get("type") != "AdaptiveCard":
+        faults.append(Fault(pointer="/content/card/type", detail='this must be "AdaptiveCard"'))
+    version = card.get("version")
+    if not isinstance(version, str) or not version.strip():
+        detail = 'an Adaptive Card names its version, such as "1.5"'
+        faults.append(Fault(pointer="/content/card/version", detail=detail))
+    if _is_deeper(card, DEEPEST_CARD):
+        detail = f"the card is nested more than {DEEPEST_CARD} levels deep"
+        return [*faults, Fault(pointer="/content/card", detail=detail)]
+    return faults + _size_faults("/content/card", card)
+
+
+def _size_faults(place: str, part: object) -> list[Fault]:
+    size = len(orjson.dumps(part).decode().encode("utf-16-le"))
+    if size <= LARGEST_MESSAGE:
+        return []
+    detail = f"the message has {size:,} bytes of UTF-16, and Teams takes {LARGEST_MESSAGE:,} (80 KB)"
+    return [Fault(pointer=place, detail=detail)]
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether a JSON value is nested more than so many levels deep."""
+    level: list[object] = [value]
+    for _ in range(levels):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return bool(level)
+
+
+def _inside(value: object) -> Collection[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
+    options = body.options or OptionsBody()
+    return BroadcastRequest(
+        tenant=tenant,
+        key=key,
+        audience=_audience(body.audience),
+        content=_content(body.content),
+        delivery=options.delivery or DeliveryMode.AT_LEAST_ONCE,
+        priority=options.priority or Priority.NORMAL,
+        expires_after=read_duration(options.expires_after) if options.expires_after else None,
+    )
+
+
+def _audience(body: AudienceBody) -> Audience:
+    channels = [*(body.channels or ()), *(body.teams or ())]
+    conversations = {recipient_key(RecipientKind.CHANNEL, one) for one in channels}
+    conversations |= {recipient_key(RecipientKind.CHAT, one) for one in body.chats or ()}
+    return Audience(
+        users=tuple(sorted({recipient_key(RecipientKind.USER, one) for one in body.users or ()})),
+        conversations=tuple(sorted(conversations)),
+        everyone_installed=body.everyone is not None,
+    )
+
+
+def _content(body: ContentBody) -> Content:
+    return Content(text=body.text, card=body.card, summary=body.summary or "", alert=bool(body.alert))

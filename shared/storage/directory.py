@@ -1,0 +1,120 @@
+"""The table Directory: by tenant the broadcasts and their idempotency keys, and what the tick looks at.
+
+tenant / key!<sha256 of the key>              which broadcast the key stands for
+tenant / broadcast!<newest first>!<id>        the list of broadcasts
+open / <broadcast id>                         broadcasts that have not ended
+open / last-sweep                             when the last sweep ran
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from shared.domain.ids import newest_first
+from shared.errors import RowConflict
+from shared.ports import Table
+from shared.storage.rows import Row, Value, delete, insert, upsert
+
+_OPEN, _LAST_SWEEP = "open", "last-sweep"
+_LIST, _AFTER = "broadcast!", "\x7e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A broadcast as the directory knows it. `accepted_at` is in seconds since the epoch."""
+
+    broadcast_id: str
+    key: str
+    body_hash: str
+    accepted_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBroadcast:
+    """A broadcast that the sweep looks after; it may lack a head when its acceptance broke off."""
+
+    broadcast_id: str
+    tenant: str
+    opened_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Entries, newest first, and where the next page starts (empty at the end)."""
+
+    entries: tuple[Entry, ...]
+    next: str
+
+
+class Directory:
+    """Reads and writes of the directory. Decides nothing."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def open(self, broadcast_id: str, *, tenant: str, opened_at: float) -> None:
+        """Put a broadcast before the sweep's eyes."""
+        await self._table.write(_OPEN, [upsert(broadcast_id, {"tenant": tenant, "opened_at": opened_at})])
+
+    async def close(self, broadcast_id: str) -> None:
+        """Take a broadcast out of the sweep's sight; no matter if it is out already."""
+        try:
+            await self._table.write(_OPEN, [delete(broadcast_id)])
+        except RowConflict:
+            return
+
+    async def open_broadcasts(self) -> list[OpenBroadcast]:
+        """All open broadcasts, oldest first."""
+        rows = [row async for row in self._table.scan(_OPEN) if row.key != _LAST_SWEEP]
+        return [
+            OpenBroadcast(
+                broadcast_id=row.key, tenant=str(row.values["tenant"]), opened_at=float(row.values["opened_at"])
+            )
+            for row in rows
+        ]
+
+    async def find_key(self, tenant: str, key: str) -> Entry | None:
+        """The broadcast that an idempotency key stands for."""
+        row = await self._table.get(tenant, _key_row(key))
+        return None if row is None else _entry(row)
+
+    async def register(self, tenant: str, entry: Entry) -> None:
+        """Write the key and the list's row in one transaction. Raises RowConflict where the key stands already."""
+        values: dict[str, Value] = {
+            "broadcast": entry.broadcast_id,
+            "key": entry.key,
+            "body_hash": entry.body_hash,
+            "accepted_at": entry.accepted_at,
+        }
+        listed = f"{_LIST}{newest_first(entry.accepted_at)}!{entry.broadcast_id}"
+        await self._table.write(tenant, [insert(_key_row(entry.key), values), upsert(listed, values)])
+
+    async def page(self, tenant: str, *, after: str = "", limit: int) -> Page:
+        """A page of a tenant's broadcasts, newest first, from behind `after`: the `next` of the page before."""
+        start = f"{_LIST}{after}\x20" if after else _LIST
+        rows = [row async for row in self._table.scan(tenant, start=start, end=_LIST + _AFTER, limit=limit + 1)]
+        kept = rows[:limit]
+        more = kept[-1].key.removeprefix(_LIST) if len(rows) > limit else ""
+        return Page(entries=tuple(_entry(row) for row in kept), next=more)
+
+    async def last_sweep(self) -> float | None:
+        """When the last sweep ran, in seconds since the epoch; None before the first."""
+        row = await self._table.get(_OPEN, _LAST_SWEEP)
+        return None if row is None else float(row.values["at"])
+
+    async def note_sweep(self, *, at: float) -> None:
+        """Note that a sweep ran."""
+        await self._table.write(_OPEN, [upsert(_LAST_SWEEP, {"at": at})])
+
+
+def _key_row(key: str) -> str:
+    return f"key!{sha256(key.encode()).hexdigest()}"
+
+
+def _entry(row: Row) -> Entry:
+    values = row.values
+    return Entry(
+        broadcast_id=str(values["broadcast"]),
+        key=str(values["key"]),
+        body_hash=str(values["body_hash"]),
+        accepted_at=float(values["accepted_at"]),
+    )

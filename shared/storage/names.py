@@ -1,0 +1,16 @@
+"""The names of all tables and queues, in one place: deployment, composition, triggers and tests agree by it."""
+
+CONVERSATIONS = "Conversations"
+BROADCASTS = "Broadcasts"
+DIRECTORY = "Directory"
+REJECTIONS = "Rejections"
+POISON = "Poison"
+PACE = "Pace"
+TABLES = (CONVERSATIONS, BROADCASTS, DIRECTORY, REJECTIONS, POISON, PACE)
+
+BROADCAST_QUEUE = "broadcasts"
+PLAN_QUEUE = "plans"
+SEND_QUEUE = "sends"
+INSTALL_QUEUE = "installs"
+BROADCAST_POISON_QUEUE = "broadcasts-poison"
+QUEUES = (BROADCAST_QUEUE, PLAN_QUEUE, SEND_QUEUE, INSTALL_QUEUE, BROADCAST_POISON_QUEUE)
