@@ -58,7 +58,7 @@ def main() -> int:
     if arguments.command == "check":
         return check()
     module = ["pytest"] if arguments.command == "test" else [f"localhost.{arguments.command}"]
-    hand_over([str(PYTHON), "-m", *module, *arguments.rest])
+    return hand_over([str(PYTHON), "-m", *module, *arguments.rest])
 
 
 def prepare() -> None:
