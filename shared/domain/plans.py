@@ -13,6 +13,9 @@ from shared.domain.batches import Recipient
 from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE
 
 FIRST_RUN, LARGEST_RUN = 1_000, 65_536
+ROWS_PER_STEP = 20
+"""Batch rows in one transaction with the cursor's step, fewer where its 3 MiB would be passed."""
+BYTES_PER_STEP = 2 * 1024 * 1024
 
 
 class Phase(StrEnum):
@@ -77,6 +80,21 @@ def cut(recipients: Iterable[Recipient]) -> Iterator[tuple[Recipient, ...]]:
         size += weight
     if batch:
         yield tuple(batch)
+
+
+def by_transaction(batches: Iterable[tuple[Recipient, ...]]) -> Iterator[list[tuple[Recipient, ...]]]:
+    """Put as many batches together as one transaction takes."""
+    step: list[tuple[Recipient, ...]] = []
+    size = 0
+    for batch in batches:
+        weight = sum(map(_weight, batch))
+        if step and (len(step) == ROWS_PER_STEP or size + weight > BYTES_PER_STEP):
+            yield step
+            step, size = [], 0
+        step.append(batch)
+        size += weight
+    if step:
+        yield step
 
 
 def _weight(recipient: Recipient) -> int:

@@ -13,16 +13,14 @@ LAST_INTENT = timedelta(seconds=5)
 """No intent is written so shortly before a broadcast expires: its answer would come too late to be counted."""
 
 
-def retry_at(
-    *,
-    now: float,
-    attempts: int,
-    first_tried_at: float,
-    expires_at: float | None,
-    retry_after: float | None,
-    jitter: float,
-) -> float | None:
-    """Tell when to try again, in seconds since the epoch; None when the time for retries is over.
+def last_try_at(*, first_tried_at: float, expires_at: float | None) -> float:
+    """Until when a delivery may be tried again: a day after its first try, or shortly before its broadcast expires."""
+    a_day_later = first_tried_at + HORIZON.total_seconds()
+    return a_day_later if expires_at is None else min(a_day_later, expires_at - LAST_INTENT.total_seconds())
+
+
+def retry_at(*, now: float, attempts: int, until: float, retry_after: float | None, jitter: float) -> float | None:
+    """Tell when to try again, in seconds since the epoch; None when that would be after `until`.
 
     `attempts` counts the tries so far that brought the recipient nearer to giving up (1 or more), `retry_after` is
     the service's own word in seconds, `jitter` is random in [0, 1): a wait of ours varies by 20 %, the service's is
@@ -33,9 +31,4 @@ def retry_at(
     else:
         doubled = FIRST_WAIT.total_seconds() * 2 ** min(attempts - 1, 20)
         wait = min(LONGEST_WAIT.total_seconds(), doubled) * (1 - JITTER + 2 * JITTER * jitter)
-    at = now + wait
-    if at > first_tried_at + HORIZON.total_seconds():
-        return None
-    if expires_at is not None and at > expires_at - LAST_INTENT.total_seconds():
-        return None
-    return at
+    return now + wait if now + wait <= until else None

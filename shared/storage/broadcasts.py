@@ -61,10 +61,12 @@ class DueMarker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a read of a row brought, with the ETag that makes the next write conditional."""
+    """A cursor as it was read or written, with the ETag that makes the next step conditional."""
 
     cursor: Cursor
     etag: str
+    age: float = 0.0
+    """Seconds since its last write, by storage's clock alone."""
 
 
 class Broadcasts:
@@ -123,7 +125,7 @@ class Broadcasts:
         row = await self._table.get(broadcast_id, CURSOR, select=codec.CURSOR_PROPERTIES)
         if row is None:
             raise BroadcastNotFound(broadcast_id)
-        return Held(cursor=codec.unpack_cursor(row.values), etag=row.etag)
+        return Held(cursor=codec.unpack_cursor(row.values), etag=row.etag, age=row.age)
 
     async def audience(self, broadcast_id: str) -> bytes:
         """Read the audience as it was asked for."""

@@ -87,7 +87,8 @@ def delete(key: str, *, etag: str | None = None) -> Operation:
 
 def size_of(operation: Operation) -> int:
     """Bytes that Azure counts for a row: names and strings as UTF-16, binary as it is."""
-    return 8 + 2 * len(operation.key) + sum(8 + 2 * len(name) + _size(value) for name, value in operation.values.items())
+    properties = sum(8 + 2 * len(name) + _size(value) for name, value in operation.values.items())
+    return 8 + 2 * len(operation.key) + properties
 
 
 def _size(value: Value) -> int:

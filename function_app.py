@@ -1,0 +1,10 @@
+"""Herald's functions: registers the blueprints, nothing else."""
+
+import azure.functions as func
+
+from messages.blueprint import blueprint as messages
+from send_worker.blueprint import blueprint as send_worker
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(messages)
+app.register_functions(send_worker)

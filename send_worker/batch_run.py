@@ -1,0 +1,207 @@
+"""Working on one claimed batch: slots for what is due, intents by group, results promptly, until all were tried once.
+
+Turns go by batch, intents by group: a batch reserves the slots of all its due deliveries at once (two seconds of
+pace), and its groups run back to back, so that what stands in `sending` at a crash is a few groups.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from send_worker.claim import HOLDER_SECONDS, Claim
+from send_worker.group import Group, GroupPoster
+from send_worker.heads import Heads
+from send_worker.speaker import requests_for
+from send_worker.stake import Stake
+from shared.domain.broadcasts import Priority
+from shared.domain.lanes import BATCH_SIZE, group_size
+from shared.domain.outcomes import Outcome
+from shared.domain.pacing import FarAway, Slots
+from shared.pacer import Pacer
+from shared.ports import Clock
+
+LEAD = 0.25
+"""An intent is written so many seconds before the first of its slots."""
+STAY = 15.0
+"""Retries that are due within so many seconds are waited for in the claim; later ones get a due marker."""
+RESERVATION_SECONDS = 2.05
+STALE_ANSWERS = 1.2
+"""Answers older than this are journaled even when no intent is due: a straggler must not keep others `sending`."""
+STALE_ANSWERS_WHEN_CROWDED = 0.1
+
+
+class End(Enum):
+    """How the work on a batch ended."""
+
+    TRIED = auto()
+    """Each delivery was tried; what is left is due later than it is worth waiting."""
+    STOPPED = auto()
+    """The broadcast was cancelled or has expired."""
+    FAR_AWAY = auto()
+    """The next slots are too far away to wait for."""
+    LOST = auto()
+    """The lease is somebody else's, or may be."""
+
+
+class BatchRun:
+    """One claimed batch, from the first slot to the last answer. It never settles the claim."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        heads: Heads,
+        pacer: Pacer,
+        stake: Stake,
+        poster: GroupPoster,
+        clock: Clock,
+        pace: float | None,
+    ) -> None:
+        self._claim = claim
+        self._heads = heads
+        self._pacer = pacer
+        self._stake = stake
+        self._poster = poster
+        self._clock = clock
+        self._pace = pace
+        self._groups: list[Group] = []
+        self.wait = 0.0
+        """Seconds until the slots that were too far away."""
+
+    async def work(self) -> End:
+        """Do what the batch needs now."""
+        try:
+            return await self._work()
+        finally:
+            # In-flight posts end by their own time-outs; nothing of an invocation outlives it.
+            await self._poster.finish()
+            self._claim.settle_answers()
+
+    async def _work(self) -> End:
+        claim = self._claim
+        while not claim.is_lost:
+            claim.settle_answers()
+            stopped = await self._heads.is_stopped(claim.broadcast.id)
+            due = [] if stopped else self._within_reservation(claim.due(self._clock.now()))
+            if due:
+                slots = await self._pacer.reserve(self._slots_of(due), urgent=self._is_urgent)
+                if isinstance(slots, FarAway):
+                    self.wait = slots.wait
+                    await self._wait_for_answers()
+                    return End.LOST if claim.is_lost else End.FAR_AWAY
+                await self._start_groups(due, slots)
+            elif self._is_posting():
+                await self._wait_for_answers(until_one=True)
+            elif stopped:
+                return End.STOPPED
+            elif not await self._wait_for_retry():
+                return End.LOST if claim.is_lost else End.TRIED
+        return End.LOST
+
+    async def _start_groups(self, due: Sequence[int], slots: Slots) -> None:
+        """Write intents and post groups, each shortly before its slots, until the reservation is used up or void."""
+        claim = self._claim
+        while due:
+            if self._pacer.is_void(slots):
+                return
+            group_slots = self._group_slots(slots)
+            positions = self._within(due, group_slots)
+            await self._sleep_until(slots.first_at - LEAD)
+            if claim.is_lost or await self._heads.is_stopped(claim.broadcast.id):
+                return
+            if not await self._wait_for_room(len(positions)) or self._pacer.is_void(slots):
+                return
+            claim.settle_answers()
+            claim.intend(positions)
+            if not await claim.journal():
+                return
+            group = Group(positions=positions, slots=slots)
+            self._groups.append(group)
+            self._poster.start(group)
+            due = due[len(positions) :]
+            slots = slots.after(self._slots_of(positions))
+            while self._is_crowded(group_slots):
+                await claim.changed(HOLDER_SECONDS)
+                if claim.is_lost:
+                    return
+        # The next reservation is made when the last slots of this one are about to be used.
+        await self._sleep_until(slots.first_at - 0.15)
+
+    async def _wait_for_room(self, number: int) -> bool:
+        """Wait until the process may stake so many more deliveries; false when the claim is lost meanwhile."""
+        claim = self._claim
+        if self._stake.has_room(number):
+            return True
+        self._stake.waiting += 1
+        try:
+            while not self._stake.has_room(number) and not claim.is_lost:
+                if claim.answers or claim.is_dirty:
+                    # What was answered in memory counts until it is written: two batches could wait for each other.
+                    await claim.journal()
+                else:
+                    await asyncio.sleep(0.05)
+        finally:
+            self._stake.waiting -= 1
+        return not claim.is_lost
+
+    async def _wait_for_answers(self, *, until_one: bool = False) -> None:
+        """Wait for what is being posted, or only for the next answer, and journal answers promptly."""
+        claim = self._claim
+        while self._is_posting() and not claim.is_lost:
+            await claim.changed(1.0)
+            stale = STALE_ANSWERS_WHEN_CROWDED if self._stake.waiting else STALE_ANSWERS
+            if claim.is_dirty or (claim.answers and claim.seconds_since_write > stale):
+                await claim.journal()
+            if until_one:
+                return
+
+    async def _wait_for_retry(self) -> bool:
+        """Wait for a retry that is due soon; false when there is none."""
+        claim, next_due_at = self._claim, self._claim.next_due_at()
+        if next_due_at is None or next_due_at - self._clock.now() > STAY:
+            return False
+        await self._sleep_until(next_due_at + 0.01)
+        if claim.seconds_since_write > HOLDER_SECONDS / 2:
+            await claim.journal()
+        return not claim.is_lost
+
+    def _is_posting(self) -> bool:
+        self._groups = [group for group in self._groups if group.left]
+        return bool(self._groups)
+
+    def _is_crowded(self, group_slots: int) -> bool:
+        """Whether so much is unanswered that another intent must wait."""
+        self._is_posting()
+        sending = self._claim.outcomes.count(Outcome.SENDING) - len(self._claim.answers)
+        return len(self._groups) > 2 or sending > 2 * group_slots
+
+    @property
+    def _is_urgent(self) -> bool:
+        return self._claim.broadcast.priority is Priority.URGENT
+
+    def _slots_of(self, positions: Sequence[int]) -> int:
+        recipients = self._claim.recipients
+        return sum(requests_for(recipients[position], self._claim.conversation(position)) for position in positions)
+
+    def _within_reservation(self, due: list[int]) -> list[int]:
+        most = BATCH_SIZE if self._pace is None else math.ceil(self._pace * RESERVATION_SECONDS)
+        return self._within(due, max(group_size(self._pace), min(BATCH_SIZE, most)))
+
+    def _group_slots(self, slots: Slots) -> int:
+        return group_size(1 / slots.interval if slots.interval else None)
+
+    def _within(self, positions: Sequence[int], slots: int) -> list[int]:
+        """As many of the first positions as fit into so many slots; at least one."""
+        taken, used = list[int](), 0
+        for position in positions:
+            used += self._slots_of([position])
+            if taken and used > slots:
+                break
+            taken.append(position)
+        return taken
+
+    async def _sleep_until(self, instant: float) -> None:
+        wait = instant - self._clock.now()
+        if wait > 0:
+            await asyncio.sleep(wait)

@@ -1,0 +1,51 @@
+"""The pipeline's triggers: parse, call, nothing else. Each function is asynchronous and answers nothing."""
+
+import logging
+
+import azure.functions as func
+
+from send_worker.pipeline import Pipeline, build_pipeline
+from shared.composition import compose
+from shared.envelopes import unpack_nudge
+from shared.errors import InvalidRequest
+from shared.storage.names import PLAN_QUEUE, SEND_QUEUE
+from shared.telemetry import log_event
+
+CONNECTION = "AzureWebJobsStorage"
+
+logger = logging.getLogger(__name__)
+blueprint = func.Blueprint()
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False)
+async def tick(timer: func.TimerRequest) -> None:
+    """Sweep once a minute (UTC); a tick that comes late sweeps just the same."""
+    if timer.past_due:
+        log_event(logger, "tick_came_late")
+    await (await _pipeline()).sweep.run()
+
+
+@blueprint.queue_trigger(arg_name="message", queue_name=PLAN_QUEUE, connection=CONNECTION)
+async def plan(message: func.QueueMessage) -> None:
+    """Plan the broadcast that a nudge names, or close it."""
+    try:
+        nudge = unpack_nudge(message.get_body())
+    except InvalidRequest as fault:
+        log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=PLAN_QUEUE, cause=str(fault))
+        return
+    await (await _pipeline()).planner.handle(nudge.broadcast)
+
+
+@blueprint.queue_trigger(arg_name="message", queue_name=SEND_QUEUE, connection=CONNECTION)
+async def send(message: func.QueueMessage) -> None:
+    """Work on the batch that a nudge names, and along its lane."""
+    try:
+        nudge = unpack_nudge(message.get_body())
+    except InvalidRequest as fault:
+        log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=SEND_QUEUE, cause=str(fault))
+        return
+    await (await _pipeline()).sender.handle(nudge.broadcast, nudge.batch or 0)
+
+
+async def _pipeline() -> Pipeline:
+    return (await compose()).part(build_pipeline)

@@ -1,0 +1,55 @@
+"""Closing: a broadcast has ended when its plan is finished, every lane is through, and nothing is due or parked."""
+
+import logging
+from collections import Counter
+
+from send_worker.claim import LEASE_SECONDS
+from shared.domain.broadcasts import SETTLING, Broadcast, count_as, pack_counts
+from shared.domain.outcomes import Outcome
+from shared.domain.plans import Cursor
+from shared.ports import Clock
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.directory import Directory
+from shared.telemetry import log_event
+
+STOP_SECONDS = SETTLING.total_seconds() + LEASE_SECONDS
+"""After a cancel or an expiry nobody holds a batch any more by this time, so that what stands is what counts."""
+
+logger = logging.getLogger(__name__)
+
+
+class Closing:
+    """Decides whether a broadcast has ended, stores its sums, and takes it out of the sweep's sight."""
+
+    def __init__(self, store: Broadcasts, directory: Directory, clock: Clock) -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+
+    async def close_if_ended(self, broadcast: Broadcast, cursor: Cursor) -> None:
+        """Close the broadcast if nothing is left to do. Closing it twice changes nothing."""
+        if broadcast.finished_at is None:
+            if not await self._has_ended(broadcast, cursor):
+                return
+            now = self._clock.now()
+            sums: Counter[Outcome] = Counter()
+            ends_as = broadcast.ends_open_as(now)
+            async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
+                counted = count_as(row.outcomes, held=row.held, ends_as=ends_as)
+                sums.update(Counter(Outcome(character) for character in counted))
+            await self._store.finish(broadcast.id, at=now, sums=pack_counts(sums))
+            log_event(logger, "broadcast_closed", broadcast=broadcast.id, recipients=sums.total())
+        await self._directory.close(broadcast.id)
+
+    async def _has_ended(self, broadcast: Broadcast, cursor: Cursor) -> bool:
+        stopped_at = broadcast.stopped_at(self._clock.now())
+        if stopped_at is not None:
+            return self._clock.now() > stopped_at + STOP_SECONDS
+        if not cursor.is_finished:
+            return False
+        lanes = await self._store.lanes(broadcast.id)
+        if any(lane.batch < cursor.batches for lane in lanes):
+            return False
+        if await self._store.due_markers(broadcast.id, limit=1):
+            return False
+        return not await self._store.parked(broadcast.id, limit=1)

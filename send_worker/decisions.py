@@ -1,0 +1,58 @@
+"""What an answer means for the delivery that it answers: pure, one table, a decision as a value.
+
+`sent` means that the Connector accepted the message; nobody knows that it was read.
+"""
+
+from dataclasses import dataclass, replace
+
+from shared.domain.batches import Note
+from shared.domain.broadcasts import Broadcast, DeliveryMode
+from shared.domain.outcomes import Outcome
+from shared.domain.retry import HORIZON, last_try_at, retry_at
+from shared.teams.answers import Answer, Verdict
+
+FINAL = {
+    Verdict.ACCEPTED: Outcome.SENT,
+    Verdict.NOT_INSTALLED: Outcome.NOT_INSTALLED,
+    Verdict.BLOCKED_BY_USER: Outcome.BLOCKED_BY_USER,
+    Verdict.BLOCKED_BY_ADMIN: Outcome.BLOCKED_BY_ADMIN,
+    Verdict.CONVERSATION_GONE: Outcome.CONVERSATION_GONE,
+    Verdict.REJECTED: Outcome.MESSAGE_REJECTED,
+    Verdict.TOO_LARGE: Outcome.MESSAGE_TOO_LARGE,
+    Verdict.WRONG_HOST: Outcome.SERVICE_ERROR,
+    Verdict.SERVICE_ERROR: Outcome.SERVICE_ERROR,
+}
+"""Answers after which nothing is tried again."""
+
+DELIVERED_PERHAPS = frozenset({Verdict.FAILED_MAYBE, Verdict.ANSWER_LOST, Verdict.SERVICE_ERROR})
+"""Answers that leave it open whether the message arrived: with `at_most_once` the outcome is `uncertain`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a delivery becomes. `note` is None for a final outcome, which has nothing to remember."""
+
+    outcome: Outcome
+    note: Note | None = None
+    activity_id: str = ""
+
+
+def decide(
+    answer: Answer, *, broadcast: Broadcast, note: Note, delivering: bool, now: float, jitter: float
+) -> Decision:
+    """Decide on one delivery. `delivering` is false for a call that cannot have delivered, such as creating a chat."""
+    uncertain = delivering and answer.kind in DELIVERED_PERHAPS
+    if uncertain and broadcast.delivery is DeliveryMode.AT_MOST_ONCE:
+        return Decision(outcome=Outcome.UNCERTAIN)
+    if answer.kind in FINAL:
+        return Decision(outcome=FINAL[answer.kind], activity_id=answer.activity_id)
+    throttled = answer.kind is Verdict.THROTTLED
+    tried = replace(note, attempts=note.attempts + (not throttled), first_tried_at=note.first_tried_at or now)
+    until = last_try_at(first_tried_at=tried.first_tried_at, expires_at=broadcast.expires_at)
+    due_at = retry_at(
+        now=now, attempts=max(1, tried.attempts), until=until, retry_after=answer.retry_after, jitter=jitter
+    )
+    if due_at is None:
+        expires_first = until < tried.first_tried_at + HORIZON.total_seconds()
+        return Decision(outcome=Outcome.EXPIRED if expires_first else Outcome.ATTEMPTS_EXHAUSTED)
+    return Decision(outcome=Outcome.DEFERRED, note=replace(tried, due_at=due_at))

@@ -1,0 +1,134 @@
+"""A group: deliveries that share one intent and one stretch of slots, posted at their slots' times."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field, replace
+
+from send_worker.claim import Claim
+from send_worker.decisions import decide
+from send_worker.speaker import Speaker, Spoken, requests_for
+from shared.domain.pacing import Slots, is_throttling
+from shared.errors import StorageError
+from shared.pacer import Pacer
+from shared.ports import Clock
+from shared.teams.answers import Answer, Verdict
+from shared.telemetry import log_event
+
+logger = logging.getLogger(__name__)
+
+LATE = 0.0005
+"""Seconds under which a wait is not worth a timer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """The deliveries of one intent, and what came back so far."""
+
+    positions: Sequence[int]
+    slots: Slots
+    left: int = field(init=False)
+    """Deliveries that are neither answered nor withdrawn."""
+    throttled: int = field(default=0, init=False)
+    answered: int = field(default=0, init=False)
+    retry_after: float = field(default=0.0, init=False)
+    has_told: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.left = len(self.positions)
+
+
+class GroupPoster:
+    """Posts groups of one claim; every delivery is a task of its own, so a slow one never holds up its neighbours."""
+
+    def __init__(self, claim: Claim, *, speaker: Speaker, pacer: Pacer, clock: Clock, activity: bytes) -> None:
+        self._claim = claim
+        self._speaker = speaker
+        self._pacer = pacer
+        self._clock = clock
+        self._activity = activity
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, group: Group) -> None:
+        """Post the group from now on."""
+        self._spawn(self._post(group))
+
+    async def finish(self) -> None:
+        """Wait for everything under way; each call has its own time-out."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _post(self, group: Group) -> None:
+        slots = group.slots
+        for index, position in enumerate(group.positions):
+            wait = slots.first_at - self._clock.now()
+            if wait > LATE:
+                await asyncio.sleep(wait)
+            if self._claim.is_lost or self._claim.is_overdue:
+                self._claim.is_lost = True
+                group.left -= len(group.positions) - index
+                break
+            if self._pacer.is_void(slots):
+                unposted = group.positions[index:]
+                group.left -= len(unposted)
+                self._claim.withdraw(unposted)
+                break
+            self._spawn(self._deliver(group, position))
+            slots = slots.after(requests_for(self._claim.recipients[position], self._claim.conversation(position)))
+        self._claim.touch()
+
+    async def _deliver(self, group: Group, position: int) -> None:
+        claim, broadcast = self._claim, self._claim.broadcast
+        recipient, conversation = claim.recipients[position], claim.conversation(position)
+        try:
+            spoken = await self._speaker.speak(
+                recipient, self._activity, tenant=broadcast.tenant, conversation=conversation
+            )
+        except Exception as error:
+            # One recipient's bug must not keep its neighbours waiting; nobody knows what was sent.
+            log_event(
+                logger,
+                "delivery_crashed",
+                level=logging.ERROR,
+                error=error,
+                broadcast=broadcast.id,
+                batch=claim.number,
+                position=position,
+            )
+            spoken = Spoken(answer=Answer(kind=Verdict.SERVICE_ERROR))
+        note = claim.note(position)
+        if spoken.conversation:
+            note = replace(note, conversation=spoken.conversation)
+        decision = decide(
+            spoken.answer,
+            broadcast=broadcast,
+            note=note,
+            delivering=spoken.delivering,
+            now=self._clock.now(),
+            jitter=random.random(),  # noqa: S311 - jitter is no secret
+        )
+        group.left -= 1
+        group.answered += 1
+        claim.answer(position, decision)
+        if spoken.answer.kind is Verdict.THROTTLED:
+            await self._count_throttled(group, spoken.answer.retry_after or 1.0)
+
+    async def _count_throttled(self, group: Group, retry_after: float) -> None:
+        group.throttled += 1
+        group.retry_after = max(group.retry_after, retry_after)
+        if group.has_told or not is_throttling(throttled=group.throttled, posted=len(group.positions)):
+            return
+        group.has_told = True
+        try:
+            await self._pacer.report_throttling(
+                epoch=group.slots.epoch, share=group.throttled / group.answered, retry_after=group.retry_after
+            )
+        except StorageError:
+            # The next group that is throttled tells again.
+            log_event(logger, "throttling_not_told", level=logging.WARNING, broadcast=self._claim.broadcast.id)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,181 @@
+"""The planner: turns an audience into batch rows, run by run, and closes broadcasts whose work is done.
+
+Every step is one transaction of the rows it wrote and the cursor: a second planner, or one that was thought dead,
+writes nothing. Sending starts after the first run, which is one page.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from send_worker.closing import Closing
+from shared.domain.audience import Audience, Source, unpack_audience
+from shared.domain.batches import Recipient
+from shared.domain.broadcasts import Broadcast
+from shared.domain.lanes import BATCH_SIZE
+from shared.domain.plans import ROWS_PER_STEP, Cursor, Phase, by_transaction, cut, leave_out, run_capacity
+from shared.envelopes import Nudge, pack_nudge
+from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
+from shared.ports import Clock, Queue
+from shared.storage.broadcasts import Broadcasts, Held
+from shared.telemetry import log_event
+
+BUDGET_SECONDS = 60.0
+"""A planner works for so long, then nudges itself."""
+PAGE_KEYS = 1_000
+
+logger = logging.getLogger(__name__)
+
+
+class AudiencePages(Protocol):
+    """Reads an audience's sources page by page."""
+
+    async def page(
+        self, tenant: str, audience: Audience, source: Source, token: str, limit: int
+    ) -> tuple[list[str], str]:
+        """Up to `limit` recipient keys from `token` on, and the next token, empty at the source's end."""
+
+
+class Lookup(Protocol):
+    """Finds what is known of recipients."""
+
+    async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
+        """The recipients in the order of their sorted keys."""
+
+
+class Planner:
+    """Plans broadcasts and closes them."""
+
+    def __init__(
+        self,
+        store: Broadcasts,
+        *,
+        pages: AudiencePages,
+        lookup: Lookup,
+        closing: Closing,
+        plans: Queue,
+        sends: Queue,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._pages = pages
+        self._lookup = lookup
+        self._closing = closing
+        self._plans = plans
+        self._sends = sends
+        self._clock = clock
+
+    async def handle(self, broadcast_id: str) -> None:
+        """Answer one nudge. A lost race or failing storage ends the work in silence: the sweep nudges again."""
+        try:
+            broadcast = await self._store.head(broadcast_id)
+            await self._plan(broadcast)
+        except BroadcastNotFound:
+            log_event(logger, "nudge_dropped", broadcast=broadcast_id)
+        except RowConflict:
+            log_event(logger, "plan_left_to_another", broadcast=broadcast_id)
+        except StorageUnavailable as error:
+            log_event(logger, "plan_ended_by_storage", broadcast=broadcast_id, cause=str(error))
+
+    async def _plan(self, broadcast: Broadcast) -> None:
+        until = time.monotonic() + BUDGET_SECONDS
+        held = await self._store.cursor(broadcast.id)
+        if not held.cursor.is_finished:
+            audience = unpack_audience(await self._store.audience(broadcast.id))
+            while not held.cursor.is_finished:
+                if broadcast.stopped_at(self._clock.now()) is not None:
+                    break
+                if time.monotonic() > until:
+                    await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)))
+                    return
+                if held.cursor.phase is Phase.COLLECT:
+                    held = await self._collect(broadcast, audience, held)
+                else:
+                    held = await self._emit(broadcast, held, until)
+                broadcast = await self._store.head(broadcast.id)
+        await self._closing.close_if_ended(broadcast, held.cursor)
+
+    async def _collect(self, broadcast: Broadcast, audience: Audience, held: Held) -> Held:
+        """Collect pages of one source into a run; the run becomes valid by the cursor's step."""
+        cursor, sources = held.cursor, audience.sources
+        if cursor.source >= len(sources):
+            return await self._step(broadcast, held, replace(cursor, phase=Phase.FINISHED))
+        source, token = sources[cursor.source], cursor.token
+        keys: set[str] = set()
+        while len(keys) < run_capacity(cursor.run):
+            page, token = await self._pages.page(broadcast.tenant, audience, source, token, PAGE_KEYS)
+            keys.update(page)
+            if not token:
+                break
+        await self._store.save_run(broadcast.id, cursor.run, source.kind, sorted(keys))
+        step = replace(
+            cursor,
+            phase=Phase.EMIT,
+            kind=source.kind,
+            after="",
+            token=token,
+            source=cursor.source if token else cursor.source + 1,
+        )
+        return await self._step(broadcast, held, step)
+
+    async def _emit(self, broadcast: Broadcast, held: Held, until: float) -> Held:
+        """Walk the collected run and write what no earlier run holds as batch rows."""
+        cursor = held.cursor
+        fresh = [key for key in await self._fresh_keys(broadcast.id, cursor) if key > cursor.after]
+        portion = ROWS_PER_STEP * BATCH_SIZE
+        for start in range(0, len(fresh), portion):
+            broadcast = await self._store.head(broadcast.id)
+            if time.monotonic() > until or broadcast.stopped_at(self._clock.now()) is not None:
+                return held
+            recipients = await self._lookup.recipients(broadcast.tenant, fresh[start : start + portion])
+            for batches in by_transaction(cut(recipients)):
+                held = await self._write(broadcast, held, batches)
+        done = replace(held.cursor, phase=Phase.COLLECT, run=cursor.run + 1, after="")
+        return await self._step(broadcast, held, done)
+
+    async def _write(self, broadcast: Broadcast, held: Held, batches: list[tuple[Recipient, ...]]) -> Held:
+        """Write rows and the cursor's step, then nudge the lanes that wait for one of the rows."""
+        first = held.cursor.batches
+        step = replace(
+            held.cursor,
+            batches=first + len(batches),
+            recipients=held.cursor.recipients + sum(map(len, batches)),
+            after=batches[-1][-1].key,
+        )
+        stepped = await self._step(broadcast, held, step, batches)
+        # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
+        for lane in await self._store.lanes(broadcast.id):
+            if first <= lane.batch < step.batches:
+                await self._sends.put(pack_nudge(Nudge(broadcast=broadcast.id, batch=lane.batch)))
+        return stepped
+
+    async def _step(
+        self, broadcast: Broadcast, held: Held, cursor: Cursor, batches: Sequence[tuple[Recipient, ...]] = ()
+    ) -> Held:
+        try:
+            etag = await self._store.step(
+                broadcast.id, cursor, etag=held.etag, batches=batches, first=held.cursor.batches
+            )
+        except RowConflict:
+            # The client below tries again when an answer is lost, and then meets its own success.
+            stands = await self._store.cursor(broadcast.id)
+            if stands.cursor != cursor:
+                raise
+            return stands
+        return Held(cursor=cursor, etag=etag)
+
+    async def _fresh_keys(self, broadcast_id: str, cursor: Cursor) -> list[str]:
+        _, keys = await self._store.run(broadcast_id, cursor.run)
+        # One earlier run at a time is in memory: at most a mebibyte of ids.
+        left: list[str] = keys
+        async for earlier in self._earlier_runs(broadcast_id, cursor):
+            left = leave_out(left, [earlier])
+        return left
+
+    async def _earlier_runs(self, broadcast_id: str, cursor: Cursor) -> AsyncIterator[list[str]]:
+        for number in range(cursor.run):
+            kind, keys = await self._store.run(broadcast_id, number)
+            if kind == cursor.kind:
+                yield keys

@@ -1,0 +1,103 @@
+"""The composition: the one place that knows concrete classes. One app per process, made at the first invocation.
+
+Nothing here runs at import, so that the functions index with an empty environment. A setting that is missing or
+contradictory is a SettingsError at each invocation until it is mended.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shared.acceptance import Acceptance
+from shared.lookup import Lookup
+from shared.pacer import Pacers
+from shared.ports import Clock, Queue
+from shared.settings import Settings, read_settings
+from shared.storage import names
+from shared.storage.account import StorageAccount
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.conversations import Conversations
+from shared.storage.directory import Directory
+from shared.storage.pace import PaceRows
+from shared.storage.rejections import Rejections
+from shared.teams.client import CONNECTIONS_WITH_LIMIT, CONNECTIONS_WITHOUT_LIMIT, ConnectorClient
+from shared.teams.tokens import connector_tokens
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """What the functions of one process share."""
+
+    settings: Settings
+    clock: Clock
+    broadcasts: Broadcasts
+    directory: Directory
+    conversations: Conversations
+    rejections: Rejections
+    sends: Queue
+    plans: Queue
+    pacers: Pacers
+    connector: ConnectorClient
+    lookup: Lookup
+    acceptance: Acceptance
+    _parts: dict[Callable[["App"], Any], Any] = field(default_factory=dict)
+
+    def part(self, build: Callable[["App"], Part]) -> Part:
+        """What `build` makes of this app, made once: each capability has its use cases built so."""
+        if build not in self._parts:
+            self._parts[build] = build(self)
+        built: Part = self._parts[build]
+        return built
+
+
+_making: asyncio.Task[App] | None = None
+
+
+async def compose() -> App:
+    """The app of this process. Raises SettingsError and StorageUnavailable, and tries anew at the next call."""
+    global _making  # noqa: PLW0603 - the worker gives its functions nothing else to share.
+    if _making is None or (_making.done() and (_making.cancelled() or _making.exception() is not None)):
+        _making = asyncio.create_task(_make(read_settings()))
+    # One invocation that is cancelled must not take the app away from the others.
+    return await asyncio.shield(_making)
+
+
+async def _make(settings: Settings) -> App:
+    account = StorageAccount(settings)
+    await account.ensure(tables=names.TABLES, queues=names.QUEUES)
+    clock = account.clock
+    broadcasts = Broadcasts(account.table(names.BROADCASTS))
+    directory = Directory(account.table(names.DIRECTORY))
+    conversations = Conversations(account.table(names.CONVERSATIONS))
+    sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
+    lookup = Lookup(conversations, service_url=settings.service_url)
+    connections = CONNECTIONS_WITH_LIMIT if settings.pace else CONNECTIONS_WITHOUT_LIMIT
+    return App(
+        settings=settings,
+        clock=clock,
+        broadcasts=broadcasts,
+        directory=directory,
+        conversations=conversations,
+        rejections=Rejections(account.table(names.REJECTIONS)),
+        sends=sends,
+        plans=plans,
+        pacers=Pacers(PaceRows(account.table(names.PACE)), ceiling=settings.pace, clock=clock),
+        connector=ConnectorClient(
+            connector_tokens(settings), service_hosts=settings.service_hosts, connections=connections
+        ),
+        lookup=lookup,
+        acceptance=Acceptance(
+            broadcasts=broadcasts,
+            directory=directory,
+            lookup=lookup,
+            sends=sends,
+            plans=plans,
+            clock=clock,
+            randomness=os.urandom,
+            pace=settings.pace,
+        ),
+    )

@@ -1,0 +1,88 @@
+"""The lookup: how to reach recipients, from the conversation references that Herald keeps.
+
+Keys come sorted, and so do the table's rows: the lookup merges the two by range reads and skips ahead. A few keys, or
+keys so far apart that a range holds hardly any of them, are cheaper to read one by one.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from shared.domain.batches import Recipient
+from shared.domain.recipients import RecipientKind, identifier_of, kind_of
+from shared.domain.references import Reference
+from shared.storage.conversations import Conversations
+from shared.teams.protocol import quote_conversation_id
+
+PAGE_ROWS = 1_000
+POINT_READS = 100
+"""So many keys or fewer are read one by one."""
+SPARSE = 0.02
+"""A range that hit fewer of its rows than this was not worth its read."""
+AT_ONCE = 16
+
+
+class Lookup:
+    """Finds recipients. `service_url` is used for a tenant of whom no reference brings one."""
+
+    def __init__(self, conversations: Conversations, *, service_url: str) -> None:
+        self._conversations = conversations
+        self._service_url = service_url
+
+    async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
+        """The recipients in the order of their keys, which are sorted where there are more than 100."""
+        known = await self._known(tenant, keys)
+        fallback = await self._fallback(tenant, known)
+        return [_recipient(key, known.get(key), fallback) for key in keys]
+
+    async def _known(self, tenant: str, keys: Sequence[str]) -> dict[str, Reference]:
+        if len(keys) <= POINT_READS:
+            return await self._read_each(tenant, keys)
+        known: dict[str, Reference] = {}
+        wanted = set(keys)
+        position = 0
+        while position < len(keys):
+            start, hits, last, rows = keys[position], 0, "", 0
+            async for last, reference in self._conversations.scan(
+                tenant, start=start, end=keys[-1] + "\x20", limit=PAGE_ROWS
+            ):
+                rows += 1
+                if last in wanted:
+                    hits += 1
+                    known[last] = reference
+            if rows < PAGE_ROWS:
+                break
+            while position < len(keys) and keys[position] <= last:
+                position += 1
+            if hits < SPARSE * rows:
+                known |= await self._read_each(tenant, keys[position : position + POINT_READS])
+                position += POINT_READS
+        return known
+
+    async def _read_each(self, tenant: str, keys: Sequence[str]) -> dict[str, Reference]:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def read(key: str) -> tuple[str, Reference | None]:
+            async with gate:
+                return key, await self._conversations.get(tenant, key)
+
+        found = await asyncio.gather(*(read(key) for key in keys))
+        return {key: reference for key, reference in found if reference is not None}
+
+    async def _fallback(self, tenant: str, known: dict[str, Reference]) -> str:
+        """The tenant's service URL by the latest reference at hand, by any other one, or the cloud's own."""
+        if known:
+            return max(known.values(), key=lambda reference: reference.seen_at).service_url
+        async for _, reference in self._conversations.scan(tenant, limit=1):
+            return reference.service_url
+        return self._service_url
+
+
+def _recipient(key: str, reference: Reference | None, fallback: str) -> Recipient:
+    """What a sender needs: channels and chats are their own conversation, a person without one is named by id."""
+    kind, identifier = kind_of(key), identifier_of(key)
+    service_url = reference.service_url if reference else fallback
+    if kind is not RecipientKind.USER:
+        return Recipient(key=key, conversation=quote_conversation_id(identifier), service_url=service_url)
+    if reference is None or not reference.is_active:
+        return Recipient(key=key, member=identifier, service_url=service_url)
+    return Recipient(key=key, conversation=quote_conversation_id(reference.conversation), service_url=service_url)
