@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
-from herald_side import HELLO, a_client, settings_of
+from tests.integration.teams.herald_side import HELLO, a_client, settings_of
 
 from shared.errors import TokenRefused, TokenUnavailable
 from shared.settings import read_settings
