@@ -1,5 +1,6 @@
 """The two listeners: http for the Connector and control, https for Entra, OpenID metadata and Graph."""
 
+import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -46,11 +47,23 @@ async def listen(
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(_end, runner)
     site = web.TCPSite(runner, HOST, port, ssl_context=context, backlog=1024)
     await site.start()
     bound: int = runner.addresses[0][1]
     return bound
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """Stop serving. TLS would wait for each client's farewell; whoever is still connected is cut off."""
+    connections = runner.server.connections if runner.server is not None else []
+    transports = [each.transport for each in connections if each.transport is not None]
+    await runner.cleanup()
+    for transport in transports:
+        transport.abort()
+    # A transport closes its socket in a later turn of the loop, and below TLS in one more.
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def environment(
