@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import inf
 
 RENEWAL_SECONDS = 600.0
-SLACK_SECONDS = 0.05
+SLACK_SECONDS = 0.02
 JUMP_SECONDS = 0.25
 
 
@@ -52,7 +52,7 @@ class ClockOffset:
         if 0 <= now - self.renewed_at < RENEWAL_SECONDS:
             return
         self.renewed_at = now
-        self.low -= SLACK_SECONDS  # Clocks that are kept by NTP drift less than 80 ppm: 0.05 s in ten minutes.
+        self.low -= SLACK_SECONDS  # Clocks under NTP drift by less than 30 ppm: 0.02 s in ten minutes.
         self.high += SLACK_SECONDS
 
 
