@@ -3,13 +3,13 @@
 The contract is told for callers in docs/requests.md.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import LONGEST_KEY, MOST_IDS, AudienceBody, ContentBody, OptionsBody, RequestBody, read_duration
+from shared.contract import MOST_IDS, AudienceBody, ContentBody, OptionsBody, RequestBody, read_duration
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
@@ -23,9 +23,14 @@ DEEPEST_CARD = 100
 _NAMED = ("users", "channels", "chats", "teams")
 
 
-def read_request(document: Mapping[str, Any], *, tenants: Collection[str], key: str) -> BroadcastRequest:
-    """Read a request. `key` stands in where it has none of its own. Raises InvalidRequest with all of its faults."""
-    faults: list[Fault] = []
+def read_request(
+    document: Mapping[str, Any], *, tenants: Collection[str], key: str, found: Sequence[Fault] = ()
+) -> BroadcastRequest:
+    """Read a request. `key` stands in where it has none of its own, and `found` was found wrong beside it.
+
+    Raises InvalidRequest with all of its faults.
+    """
+    faults = list(found)
     body: RequestBody | None = None
     try:
         body = RequestBody.model_validate(document)
@@ -38,13 +43,6 @@ def read_request(document: Mapping[str, Any], *, tenants: Collection[str], key: 
     if faults or body is None:
         raise InvalidRequest(limit(faults))
     return _request(body, tenant=body.tenant or next(iter(tenants)), key=body.key or key)
-
-
-def check_key(key: str) -> str:
-    """Answer a key that came beside the document. Raises InvalidRequest, pointing at `/key`."""
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise InvalidRequest([Fault(pointer="/key", detail=f"a key has 1 to {LONGEST_KEY} characters")])
-    return key
 
 
 def tenant_of(document: Mapping[str, Any], tenants: Collection[str]) -> str | None:

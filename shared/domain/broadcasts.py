@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.domain.outcomes import Outcome, State, count_outcomes, count_reasons, count_states
+from shared.domain.outcomes import Outcome
 
 SETTLING = timedelta(seconds=10)
 """After a cancel or an expiry, how long groups that were under way may still be answered."""
+LEASE_SECONDS = 45.0
+"""A batch row that was not written for so long is held by nobody."""
 
 
 class BroadcastState(StrEnum):
@@ -82,17 +84,6 @@ class BatchSummary:
     written_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """The sums of a broadcast over its rows at one moment."""
-
-    total: int
-    states: dict[State, int]
-    reasons: dict[str, int]
-    rate: float
-    """Deliveries made final in a second, over all of its time so far."""
-
-
 def count_as(outcomes: str, *, held: bool, ends_as: Outcome | None) -> str:
     """How a row counts once its broadcast was stopped: nobody resends what stands `sending` without a holder."""
     if ends_as is None:
@@ -102,25 +93,6 @@ def count_as(outcomes: str, *, held: bool, ends_as: Outcome | None) -> str:
     for still_open in (Outcome.PENDING, Outcome.DEFERRED, Outcome.AWAITING_INSTALL):
         outcomes = outcomes.replace(still_open.value, ends_as.value)
     return outcomes
-
-
-def sum_up(broadcast: Broadcast, summaries: list[BatchSummary], *, now: float) -> Report:
-    """Sum a broadcast's rows; a total is always such a sum, never a counter beside it."""
-    ends_as = broadcast.ends_open_as(now)
-    counts = count_outcomes(count_as(row.outcomes, held=row.held, ends_as=ends_as) for row in summaries)
-    last_at = max((row.written_at for row in summaries), default=now)
-    return report_of(counts, seconds=min(now, last_at) - broadcast.accepted_at)
-
-
-def report_of(counts: Counter[Outcome], *, seconds: float) -> Report:
-    """Turn counted outcomes into a report; `seconds` is the time that they took."""
-    settled = sum(number for outcome, number in counts.items() if not outcome.is_open)
-    return Report(
-        total=counts.total(),
-        states=count_states(counts),
-        reasons={str(reason): number for reason, number in count_reasons(counts).items()},
-        rate=settled / seconds if seconds > 0 else 0.0,
-    )
 
 
 def pack_counts(counts: Counter[Outcome]) -> str:
@@ -133,13 +105,23 @@ def unpack_counts(packed: str) -> Counter[Outcome]:
     return Counter({Outcome(part[0]): int(part[1:]) for part in packed.split()})
 
 
-def state_of(broadcast: Broadcast, *, planned: bool, has_batches: bool, now: float) -> BroadcastState:
-    """The one word for where a broadcast stands; `planned` when its plan is finished."""
+def state_of(
+    broadcast: Broadcast, *, planned: bool, has_batches: bool, now: float, started: bool = True
+) -> BroadcastState:
+    """The one word for where a broadcast stands; `planned` when its plan is finished, `started` when it has begun."""
     stop = broadcast.stopped_at(now)
-    if broadcast.finished_at is not None and (stop is None or broadcast.finished_at < stop):
+    if broadcast.finished_at is not None and (stop is None or _ended_before(broadcast, stop)):
         return BroadcastState.FINISHED
     if stop is not None:
         return BroadcastState.CANCELLED if stop == broadcast.cancelled_at else BroadcastState.EXPIRED
     if has_batches or planned:
         return BroadcastState.SENDING
-    return BroadcastState.PLANNING
+    return BroadcastState.PLANNING if started else BroadcastState.ACCEPTED
+
+
+def _ended_before(broadcast: Broadcast, stop: float) -> bool:
+    """Whether a broadcast that is closed had nothing left to do when it was cancelled or expired."""
+    if broadcast.finished_at is not None and broadcast.finished_at < stop:
+        return True
+    # Closing comes up to minutes after the last delivery, so an expiry in between has ended nothing.
+    return stop != broadcast.cancelled_at and Outcome.EXPIRED not in unpack_counts(broadcast.final_outcomes)

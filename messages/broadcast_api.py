@@ -1,0 +1,164 @@
+"""The HTTP API of broadcasts: what each request does and answers, without the Functions host.
+
+A problem that the caller can make sense of leaves as an error of ours; `problems.answering` turns it into the answer.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from messages.answers import Answer, Links, instant, json_answer
+from messages.problems import already_ended, bad_query, malformed, too_large
+from messages.queries import read_paging
+from messages.reports import Reports
+from messages.spreadsheet import wants_csv, write_csv
+from shared.acceptance import Acceptance
+from shared.domain.broadcasts import BroadcastState
+from shared.envelopes import read_json_object
+from shared.errors import BroadcastNotFound, Fault, InvalidRequest
+from shared.ports import Clock
+from shared.requests import read_request
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.directory import Directory
+from shared.storage.rejections import UNKNOWN_TENANT, Rejection, Rejections
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes. The longest right request, 1,000 conversations and 80 KB of escaped text, stays below."""
+_ID = re.compile(r"[0-9a-z]{20}")
+
+
+class BroadcastApi:
+    """Answers requests. `new_key` makes a key for a request that brings none."""
+
+    def __init__(
+        self,
+        *,
+        acceptance: Acceptance,
+        broadcasts: Broadcasts,
+        directory: Directory,
+        rejections: Rejections,
+        clock: Clock,
+        tenants: Collection[str],
+        pace: float | None,
+        new_key: Callable[[], str],
+    ) -> None:
+        self._acceptance = acceptance
+        self._broadcasts = broadcasts
+        self._directory = directory
+        self._rejections = rejections
+        self._clock = clock
+        self._tenants = tenants
+        self._new_key = new_key
+        self._reports = Reports(broadcasts, clock=clock, pace=pace)
+
+    async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:
+        """Accept a request: 202 with the broadcast, also when it stood already under the same key and body."""
+        if len(body) > LARGEST_BODY:
+            raise too_large(size=len(body), limit=LARGEST_BODY)
+        try:
+            document = read_json_object(body)
+        except InvalidRequest as error:
+            raise malformed(error) from error
+        document, found = _with_key(document, key_header)
+        request = read_request(document, tenants=self._tenants, key=self._new_key(), found=found)
+        accepted = await self._acceptance.accept(request)
+        links = Links(url)
+        return json_answer(
+            HTTPStatus.ACCEPTED,
+            await self._reports.broadcast(accepted.broadcast_id, links),
+            headers={"Location": links.broadcast(accepted.broadcast_id)},
+        )
+
+    async def list(self, query: Mapping[str, str], *, url: str) -> Answer:
+        """A tenant's broadcasts, newest first, without their sums."""
+        paging = read_paging(query, most=200, usual=50, tenants=self._tenants, needs_tenant=True)
+        tenant, links = paging.tenants[0], Links(url)
+        page = await self._directory.page(tenant, after=paging.after, limit=paging.limit)
+        entries = [
+            {
+                "id": entry.broadcast_id,
+                "tenant": tenant,
+                "key": entry.key,
+                "accepted_at": instant(entry.accepted_at),
+                "links": {"self": links.broadcast(entry.broadcast_id)},
+            }
+            for entry in page.entries
+        ]
+        following = links.broadcasts(**paging.given, after=page.next) if page.next else None
+        return json_answer(HTTPStatus.OK, {"broadcasts": entries, "next": following})
+
+    async def get(self, broadcast_id: str, *, url: str) -> Answer:
+        """One broadcast with its sums."""
+        return json_answer(HTTPStatus.OK, await self._reports.broadcast(_known(broadcast_id), Links(url)))
+
+    async def deliveries(self, broadcast_id: str, query: Mapping[str, str], *, accept: str, url: str) -> Answer:
+        """A page of deliveries, as JSON or as CSV. A page holds whole batches."""
+        paging = read_paging(query, fewest=100, most=1_000, usual=1_000)
+        if paging.after and not (paging.after.isdecimal() and len(paging.after) <= 8):
+            raise bad_query({"after": "this must come from the next link of an earlier answer"})
+        page = await self._reports.deliveries(_known(broadcast_id), first=int(paging.after or 0), most=paging.limit)
+        links = Links(url)
+        following = None if page.next is None else links.deliveries(broadcast_id, **paging.given, after=page.next)
+        if not wants_csv(accept):
+            return json_answer(HTTPStatus.OK, {"deliveries": page.deliveries, "next": following})
+        headers = {"Content-Type": "text/csv; charset=utf-8; header=present"}
+        if following:
+            headers["Link"] = f'<{following}>; rel="next"'
+        return Answer(status=HTTPStatus.OK, headers=headers, body=write_csv(page.deliveries))
+
+    async def cancel(self, broadcast_id: str, *, url: str) -> Answer:
+        """Cancel: 202 at first, 200 once it was cancelled, a problem when it has ended."""
+        broadcast = await self._broadcasts.head(_known(broadcast_id))
+        state = await self._reports.state(broadcast)
+        if state in (BroadcastState.FINISHED, BroadcastState.EXPIRED):
+            raise already_ended(broadcast_id, state)
+        status = HTTPStatus.OK
+        if broadcast.cancelled_at is None:
+            await self._broadcasts.cancel(broadcast_id, at=self._clock.now())
+            status = HTTPStatus.ACCEPTED
+        return json_answer(status, await self._reports.broadcast(broadcast_id, Links(url)))
+
+    async def rejections(self, query: Mapping[str, str], *, url: str) -> Answer:
+        """Requests that the queue brought and that could not be accepted, newest first."""
+        paging = read_paging(query, most=100, usual=20, tenants=self._tenants, also=[UNKNOWN_TENANT])
+        page = await self._rejections.page(paging.tenants, after=paging.after, limit=paging.limit)
+        following = Links(url).rejections(**paging.given, after=page.next) if page.next else None
+        return json_answer(
+            HTTPStatus.OK, {"rejections": [_rejection(one) for one in page.rejections], "next": following}
+        )
+
+
+def _with_key(document: dict[str, Any], header: str | None) -> tuple[dict[str, Any], list[Fault]]:
+    """Put the header's key where the document has none; a fault where the two contradict each other."""
+    if header is None:
+        return document, []
+    # The header's draft has a quoted string, and most callers send a bare one.
+    key = header.strip().removeprefix('"').removesuffix('"')
+    if document.get("key") is None:
+        return {**document, "key": key}, []
+    if document["key"] == key:
+        return document, []
+    detail = "the header Idempotency-Key names another key: give one of the two, or the same twice"
+    return document, [Fault(pointer="/key", detail=detail)]
+
+
+def _known(broadcast_id: str) -> str:
+    """An id that can be one. Raises BroadcastNotFound, so that tables are never asked for a key that they refuse."""
+    if not _ID.fullmatch(broadcast_id):
+        raise BroadcastNotFound(broadcast_id)
+    return broadcast_id
+
+
+def _rejection(one: Rejection) -> dict[str, Any]:
+    return {
+        "at": instant(one.at),
+        "tenant": one.tenant,
+        "source": one.source,
+        "key": one.key or None,
+        "message_id": one.message_id,
+        "errors": [{"pointer": fault.pointer, "detail": fault.detail} for fault in one.faults],
+        "body": one.body.decode(errors="replace"),
+        "body_bytes": one.body_bytes,
+        "body_is_cut": len(one.body) < one.body_bytes,
+    }

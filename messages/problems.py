@@ -1,0 +1,156 @@
+"""Problems as RFC 9457 has them: what was wrong, where, and what would be right, as `application/problem+json`."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from messages.answers import Answer
+from shared.errors import (
+    BroadcastNotFound,
+    Fault,
+    HeraldError,
+    InvalidRequest,
+    KeyReused,
+    SettingsError,
+    StorageUnavailable,
+)
+
+RETRY_SECONDS = 5
+
+
+class Problem(HeraldError):
+    """The caller of the HTTP API gets this as the answer. `kind` is the last part of the problem's type."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.document: dict[str, Any] = {
+            "type": f"urn:herald:problem:{kind}",
+            "title": title,
+            "status": int(status),
+            "detail": detail,
+            **({"errors": list(errors)} if errors else {}),
+            **more,
+        }
+
+    @property
+    def answer(self) -> Answer:
+        """The answer to give."""
+        headers = {"Content-Type": "application/problem+json", **self.headers}
+        return Answer(status=int(self.status), headers=headers, body=orjson.dumps(self.document))
+
+
+def malformed(error: InvalidRequest) -> Problem:
+    """The body is not a JSON object."""
+    detail = error.faults[0].detail
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "malformed-body",
+        "The body is not a JSON object",
+        detail,
+        errors=_at_pointers(error.faults),
+    )
+
+
+def too_large(*, size: int, limit: int) -> Problem:
+    """The body has more bytes than any right request."""
+    detail = f"the body has {size:,} bytes, {limit:,} are allowed"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large", detail)
+
+
+def bad_query(faults: Mapping[str, str]) -> Problem:
+    """Query parameters are wrong: what would be right, by their names."""
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "invalid-query",
+        "The query is not right",
+        "; ".join(f"{name}: {detail}" for name, detail in faults.items()),
+        errors=[{"parameter": name, "detail": detail} for name, detail in faults.items()],
+    )
+
+
+def already_ended(broadcast_id: str, state: str) -> Problem:
+    """A broadcast cannot be cancelled any more."""
+    detail = f"broadcast {broadcast_id} is {state}: nothing is left to cancel"
+    return Problem(
+        HTTPStatus.CONFLICT, "broadcast-ended", "The broadcast has ended", detail, broadcast=broadcast_id, state=state
+    )
+
+
+def _broken_contract(error: InvalidRequest) -> Problem:
+    number = len(error.faults)
+    detail = f"{number} {'thing is' if number == 1 else 'things are'} wrong with the request; see docs/requests.md"
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-request",
+        "The request breaks the contract",
+        detail,
+        errors=_at_pointers(error.faults),
+    )
+
+
+def _key_reused(error: KeyReused) -> Problem:
+    errors = _at_pointers([Fault(pointer="/key", detail=str(error))])
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "key-reused",
+        "The key was used before",
+        str(error),
+        errors=errors,
+        broadcast=error.broadcast_id,
+    )
+
+
+def _not_found(_: BroadcastNotFound) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", "No such broadcast", "no broadcast has this id")
+
+
+def _unavailable(_: StorageUnavailable) -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "storage-unavailable",
+        "Try again later",
+        "storage does not answer at the moment; the same request may work later, and a key makes that safe",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
+def _not_set_up(error: SettingsError) -> Problem:
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "settings", "The app is not set up", str(error))
+
+
+_PROBLEMS: dict[type[HeraldError], Callable[[Any], Problem]] = {
+    Problem: lambda problem: problem,
+    InvalidRequest: _broken_contract,
+    KeyReused: _key_reused,
+    BroadcastNotFound: _not_found,
+    StorageUnavailable: _unavailable,
+    SettingsError: _not_set_up,
+}
+
+
+async def answering(work: Awaitable[Answer]) -> Answer:
+    """Do the work, and answer with a problem where it raises an error that the caller can make sense of."""
+    try:
+        return await work
+    except HeraldError as error:
+        if type(error) not in _PROBLEMS:
+            raise
+        return _PROBLEMS[type(error)](error).answer
+
+
+def _at_pointers(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    return [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]

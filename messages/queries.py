@@ -1,0 +1,54 @@
+"""The query parameters of the HTTP API: every fault is named by its parameter, in one go."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from messages.problems import bad_query
+
+_TOKEN = re.compile(r"[0-9a-z!]{1,200}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """Which page was asked for. `tenants` are those to read, `given` the parameters that a next link repeats."""
+
+    limit: int
+    after: str
+    tenants: tuple[str, ...]
+    given: Mapping[str, str]
+
+
+def read_paging(
+    query: Mapping[str, str],
+    *,
+    most: int,
+    usual: int,
+    fewest: int = 1,
+    tenants: Collection[str] = (),
+    also: Collection[str] = (),
+    needs_tenant: bool = False,
+) -> Paging:
+    """Read `limit`, `after` and `tenant` (one of `tenants` or of `also`; all of them where it is left out).
+
+    Raises Problem.
+    """
+    faults: dict[str, str] = {}
+    limit, after, tenant = query.get("limit", ""), query.get("after", ""), query.get("tenant", "").strip().lower()
+    if limit and not (limit.isascii() and limit.isdigit() and len(limit) < 9 and fewest <= int(limit) <= most):
+        faults["limit"] = f"this must be a number from {fewest:,} to {most:,}"
+    if after and not _TOKEN.fullmatch(after):
+        faults["after"] = "this must come from the next link of an earlier answer"
+    known = (*tenants, *also)
+    if tenant and tenant not in known:
+        faults["tenant"] = "the app does not serve this tenant"
+    if needs_tenant and not tenant and len(tenants) != 1:
+        faults["tenant"] = "the app serves several tenants: name one"
+    if faults:
+        raise bad_query(faults)
+    return Paging(
+        limit=int(limit) if limit else usual,
+        after=after,
+        tenants=(tenant,) if tenant else known,
+        given={name: value for name, value in (("tenant", tenant), ("limit", limit)) if value},
+    )

@@ -1,0 +1,111 @@
+"""Reports: where a broadcast stands, and what became of each delivery. Both count open deliveries by the same rule."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from messages.answers import Links, instant
+from shared.domain.batches import Batch, Note
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, count_as, state_of
+from shared.domain.outcomes import Outcome
+from shared.domain.plans import Cursor
+from shared.domain.recipients import identifier_of, kind_of
+from shared.domain.reports import Report, Tally, final_report
+from shared.ports import Clock
+from shared.storage.broadcasts import Broadcasts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """Deliveries in the order of their batches, and the number of the batch with which the next page starts."""
+
+    deliveries: tuple[dict[str, Any], ...]
+    next: int | None
+
+
+class Reports:
+    """Reads broadcasts for people. `pace` is the tenants' limit in requests per second."""
+
+    def __init__(self, broadcasts: Broadcasts, *, clock: Clock, pace: float | None) -> None:
+        self._broadcasts = broadcasts
+        self._clock = clock
+        self._pace = pace
+
+    async def state(self, broadcast: Broadcast) -> BroadcastState:
+        """The one word for where a broadcast stands."""
+        cursor = (await self._broadcasts.cursor(broadcast.id)).cursor
+        return _state(broadcast, cursor, now=self._clock.now())
+
+    async def broadcast(self, broadcast_id: str, links: Links) -> dict[str, Any]:
+        """A broadcast with its sums, read from its rows while it runs. Raises BroadcastNotFound."""
+        broadcast = await self._broadcasts.head(broadcast_id)
+        cursor = (await self._broadcasts.cursor(broadcast_id)).cursor
+        now = self._clock.now()
+        report = final_report(broadcast) if broadcast.finished_at is not None else await self._sum_up(broadcast, now)
+        state = _state(broadcast, cursor, now=now)
+        # Before its plan is finished nobody knows how much there is to do.
+        running = state is BroadcastState.SENDING and cursor.is_finished
+        return {
+            "id": broadcast.id,
+            "tenant": broadcast.tenant,
+            "key": broadcast.key,
+            "state": state,
+            "accepted_at": instant(broadcast.accepted_at),
+            "expires_at": instant(broadcast.expires_at),
+            "cancelled_at": instant(broadcast.cancelled_at),
+            "finished_at": instant(broadcast.finished_at),
+            "delivery": broadcast.delivery,
+            "priority": broadcast.priority,
+            "planned": cursor.is_finished,
+            "total": report.total,
+            "counts": report.states,
+            "reasons": report.reasons,
+            "rate": round(report.rate, 1),
+            "estimated_end_at": instant(report.ends_at(broadcast, now=now, pace=self._pace)) if running else None,
+            "links": {"self": links.broadcast(broadcast.id), "deliveries": links.deliveries(broadcast.id)},
+        }
+
+    async def deliveries(self, broadcast_id: str, *, first: int, most: int) -> DeliveryPage:
+        """Whole batches from number `first` on, as many as hold `most` deliveries. Raises BroadcastNotFound."""
+        broadcast = await self._broadcasts.head(broadcast_id)
+        batches = await self._broadcasts.batches(broadcast_id, first=first, limit=most // 100 + 1)
+        ends_as = broadcast.ends_open_as(self._clock.now())
+        page, following = batches[: most // 100], batches[most // 100 :]
+        return DeliveryPage(
+            deliveries=tuple(delivery for batch in page for delivery in _deliveries(batch, ends_as)),
+            next=following[0].number if following else None,
+        )
+
+    async def _sum_up(self, broadcast: Broadcast, now: float) -> Report:
+        tally = Tally(broadcast, now=now)
+        async for row in self._broadcasts.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
+            tally.add(row)
+        return tally.report()
+
+
+def _state(broadcast: Broadcast, cursor: Cursor, *, now: float) -> BroadcastState:
+    return state_of(
+        broadcast,
+        planned=cursor.is_finished,
+        has_batches=cursor.batches > 0,
+        started=cursor != Cursor(service_url=cursor.service_url),
+        now=now,
+    )
+
+
+def _deliveries(batch: Batch, ends_as: Outcome | None) -> list[dict[str, Any]]:
+    counted = count_as(batch.progress.outcomes, held=batch.is_held(LEASE_SECONDS), ends_as=ends_as)
+    return [_delivery(batch, position, Outcome(character)) for position, character in enumerate(counted)]
+
+
+def _delivery(batch: Batch, position: int, outcome: Outcome) -> dict[str, Any]:
+    key = batch.recipients[position].key
+    note = batch.progress.notes.get(position, Note())
+    return {
+        "recipient": {"kind": kind_of(key).value, "id": identifier_of(key)},
+        "state": outcome.state.value,
+        "reason": outcome.reason.value if outcome.reason else None,
+        # A batch forgets the tries of a delivery that is done.
+        "attempts": note.attempts if outcome.is_open else None,
+        "activity_id": batch.progress.activity_ids.get(position),
+        "due_at": instant(note.due_at) if outcome is Outcome.DEFERRED else None,
+    }
