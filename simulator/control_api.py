@@ -16,6 +16,7 @@ PREFIX = "/_control"
 VERBS = (
     *("add_people", "add_person", "add_team", "add_chat", "person"),
     *("install", "uninstall", "install_in_team", "uninstall_from_team", "install_in_chat", "uninstall_from_chat"),
+    *("join_team", "leave_team", "rename_team"),
     *("say", "react", "invoke", "forge", "post"),
     *("set_bot", "set_limits", "misbehave", "behave", "fault_hits", "rotate_keys", "bearer", "traffic"),
     *("ledger_contents", "wait_for_deliveries", "wait_until_quiet"),
@@ -51,9 +52,11 @@ def routes(stage: Stage, addresses: Mapping[str, Any]) -> list[web.RouteDef]:
 
     async def entries(request: web.Request) -> web.Response:
         query = request.query
-        limit = min(PAGE_LIMIT, int(query.get("limit", "1000")))
-        after = int(query.get("after", "0"))
-        page = stage.ledger_entries(person=query.get("person"), after=after, event=query.get("event"), limit=limit)
+        limit = min(PAGE_LIMIT, int(query.get("limit") or 1000))
+        after = int(query.get("after") or 0)
+        page = stage.ledger_entries(
+            person=query.get("person") or None, after=after, event=query.get("event") or None, limit=limit
+        )
         return _json({"entries": page, "next": page[-1].seq if len(page) == limit else None})
 
     async def summary(_: web.Request) -> web.Response:

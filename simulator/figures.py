@@ -10,7 +10,8 @@ class Summary:
 
     `duplicates` counts surplus deliveries of one content to one person or conversation; `people_repeated` counts the
     people with more than one delivery of any content. `rate` is deliveries per second from the first one to the
-    99.9th percentile. The worst seconds are the fullest windows of one second.
+    99.9th percentile. The worst seconds are the fullest windows of one second: of deliveries, and of all calls with a
+    valid token, the refused ones too. Status 0 is a connection that was broken on purpose.
     """
 
     deliveries: int

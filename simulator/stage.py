@@ -4,11 +4,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from simulator.activities import message
+from simulator.actor import CONCURRENCY
 from simulator.botclient import BotClient, Posted, Tally
-from simulator.events import CONCURRENCY, Events
 from simulator.forgery import Forgery, header_of
+from simulator.installing import Installing
 from simulator.judge import Judge, Who
 from simulator.places import GroupChat, Person, Team
+from simulator.talking import Talking
 from simulator.world import World
 
 
@@ -18,7 +20,8 @@ class Stage(Judge):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.client = BotClient(world)
-        self.events = Events(world, self.client)
+        self.installing = Installing(world, self.client)
+        self.talking = Talking(world, self.client)
 
     # The directory.
 
@@ -53,7 +56,9 @@ class Stage(Judge):
         action: str = "add",
     ) -> Tally:
         """Install the app for people, or for all; `notify=False` tells the bot nothing."""
-        return await self.events.install(self._people(people), concurrency=concurrency, notify=notify, action=action)
+        return await self.installing.install(
+            self._people(people), concurrency=concurrency, notify=notify, action=action
+        )
 
     async def uninstall(
         self,
@@ -64,31 +69,42 @@ class Stage(Judge):
         notify: bool = True,
     ) -> Tally:
         """Uninstall the app; `code` (such as `MessageWritesBlocked`) is what later posts are refused with."""
-        return await self.events.uninstall(self._people(people), code=code, concurrency=concurrency, notify=notify)
+        return await self.installing.uninstall(self._people(people), code=code, concurrency=concurrency, notify=notify)
 
     async def install_in_team(self, team: Team | str, by: Who, *, channel_id: str | None = None) -> Tally:
-        return await self.events.install_in_team(self._team(team), self.person(by), channel_id=channel_id)
+        return await self.installing.install_in_team(self._team(team), self.person(by), channel_id=channel_id)
 
     async def uninstall_from_team(self, team: Team | str, by: Who) -> Tally:
-        return await self.events.uninstall_from_team(self._team(team), self.person(by))
+        return await self.installing.uninstall_from_team(self._team(team), self.person(by))
 
     async def install_in_chat(self, chat: GroupChat | str, by: Who) -> Tally:
-        return await self.events.install_in_chat(self._chat(chat), self.person(by))
+        return await self.installing.install_in_chat(self._chat(chat), self.person(by))
 
     async def uninstall_from_chat(self, chat: GroupChat | str, by: Who) -> Tally:
-        return await self.events.uninstall_from_chat(self._chat(chat), self.person(by))
+        return await self.installing.uninstall_from_chat(self._chat(chat), self.person(by))
+
+    async def join_team(self, team: Team | str, people: Collection[Who], by: Who) -> Tally:
+        """People are added to a team, and the bot is told."""
+        return await self.installing.join_team(self._team(team), self._people(people), by=self.person(by))
+
+    async def leave_team(self, team: Team | str, people: Collection[Who], by: Who) -> Tally:
+        """People are taken out of a team, and the bot is told."""
+        return await self.installing.leave_team(self._team(team), self._people(people), by=self.person(by))
+
+    async def rename_team(self, team: Team | str, name: str, by: Who) -> Tally:
+        return await self.installing.rename_team(self._team(team), name, by=self.person(by))
 
     async def say(self, who: Who, text: str | None = None, **options: Any) -> Posted:
         """A person writes; options are `where` (a conversation id), `value` (Action.Submit), `reply_to`."""
-        return await self.events.say(self.person(who), text, **options)
+        return await self.talking.say(self.person(who), text, **options)
 
     async def react(self, who: Who, activity_id: str, **options: Any) -> Posted:
         """A person reacts to a message; options are `added`, `removed`, `where`."""
-        return await self.events.react(self.person(who), activity_id, **options)
+        return await self.talking.react(self.person(who), activity_id, **options)
 
     async def invoke(self, who: Who, name: str, value: Any, **options: Any) -> Posted:
         """A person triggers an invoke; options are `reply_to`, `where`."""
-        return await self.events.invoke(self.person(who), name, value, **options)
+        return await self.talking.invoke(self.person(who), name, value, **options)
 
     async def forge(self, forgery: Forgery | str, who: Who, text: str = "hello") -> Posted:
         """Post a message with a token that is wrong in one way; the bot's answer comes back."""
@@ -96,7 +112,7 @@ class Stage(Judge):
         place = self.world.directory.place(person.chat_id)
         if place is None:
             raise LookupError(f"{person.object_id} has no chat.")
-        activity = message(self.events.bot, person, place, person.chat_id, text=text, **self.events.stamp())
+        activity = message(self.talking.bot, person, place, person.chat_id, text=text, **self.talking.stamp())
         return await self.client.post_once(activity, header_of(self.world, self.client, Forgery(forgery)))
 
     async def post(self, activity: dict[str, Any]) -> Posted:

@@ -96,6 +96,23 @@ async def test_team_install_names_the_selected_channel() -> None:
         assert not team.installed
 
 
+async def test_team_tells_of_its_members_and_its_name() -> None:
+    async with StandIn() as teams, a_bot(teams) as inbox:
+        adele, bruno = teams.add_people(2)
+        team = teams.add_team("Kitchen", members=[adele])
+
+        await teams.join_team(team, [bruno], adele)
+        await teams.leave_team(team, [bruno], adele)
+        await teams.rename_team(team, "Canteen", adele)
+
+        added, removed, renamed = inbox.activities
+        account = {"id": bruno.user_id, "aadObjectId": bruno.object_id}
+        assert (added["membersAdded"], removed["membersRemoved"]) == ([account], [account])
+        assert renamed["channelData"]["eventType"] == "teamRenamed"
+        assert renamed["channelData"]["team"]["name"] == "Canteen"
+        assert list(team.members) == [adele.object_id]
+
+
 async def test_group_chat_mentions_the_bot() -> None:
     async with StandIn() as teams, a_bot(teams) as inbox:
         people = teams.add_people(2)
