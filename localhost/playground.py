@@ -5,11 +5,13 @@ checks no token in either direction: it shows what people see and says nothing a
 """
 
 import asyncio
+import json
 import os
 import urllib.request
+import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from localhost.processes import Child, free_port
 from localhost.tools import PLAYGROUND
@@ -20,10 +22,14 @@ _READY_WITHIN = 30.0
 class Playground:
     """A Playground whose people talk to the bot at `bot_endpoint`; `connector_url` is the bot's service URL there."""
 
-    def __init__(self, bot_endpoint: str, *, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self, bot_endpoint: str, *, bot_id: str, tenant_id: str, folder: Path, port: int | None = None
+    ) -> None:
         self.url = f"http://localhost:{port or free_port()}"
         self._port = int(self.url.rpartition(":")[2])
         self._bot_endpoint = bot_endpoint
+        self._bot_id = bot_id
+        self._tenant_id = tenant_id
         self._folder = folder
         self._child: Child | None = None
 
@@ -35,6 +41,8 @@ class Playground:
     async def __aenter__(self) -> Self:
         command = await asyncio.to_thread(PLAYGROUND.command)
         self._folder.mkdir(parents=True, exist_ok=True)
+        people = json.dumps(configuration(bot_id=self._bot_id, tenant_id=self._tenant_id), indent=2)
+        (self._folder / ".m365agentsplayground.yml").write_text(people, encoding="utf-8")
         child = Child(
             [*command, "start", "-p", str(self._port), "-c", "msteams", "--dt"],
             name="playground",
@@ -73,3 +81,49 @@ class Playground:
         except OSError:
             # Where its port was taken it goes to another: nobody answers here, and the wait runs out.
             return False
+
+
+# The ids of the conversations, for whoever drives the Playground without its page.
+PERSONAL_CHAT = "a:personal-chat"
+GROUP_CHAT = "19:group-chat@thread.v2"
+TEAM = "19:team@thread.tacv2"
+
+
+def configuration(*, bot_id: str, tenant_id: str) -> dict[str, Any]:
+    """Return the Playground's configuration (JSON is YAML): one current user and, as it demands, exactly five others.
+
+    The Playground's own people have object ids that are no GUIDs, which real ones always are.
+    """
+    current, *others = (_person(name) for name in ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn"))
+    return {
+        "version": "0.1.1",
+        "tenantId": tenant_id,
+        "bot": {"id": bot_id, "name": "Herald"},
+        "currentUser": current,
+        "users": others,
+        "personalChat": {"id": PERSONAL_CHAT},
+        "groupChat": {"id": GROUP_CHAT, "name": "Group chat"},
+        "team": {
+            "id": TEAM,
+            "name": "Team",
+            "aadGroupId": _guid("Team"),
+            "channels": [{"id": "19:news@thread.tacv2", "name": "News"}],
+        },
+    }
+
+
+def _person(name: str) -> dict[str, str]:
+    address = f"{name.lower()}@example.com"
+    return {
+        "id": f"29:{name.lower()}",
+        "name": f"{name} Example",
+        "userPrincipleName": address,
+        "aadObjectId": _guid(name),
+        "givenName": name,
+        "surname": "Example",
+        "email": address,
+    }
+
+
+def _guid(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/{name}"))

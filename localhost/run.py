@@ -21,9 +21,6 @@ from localhost.signing_proxy import Signer, SigningProxy
 from localhost.tools import ROOT, ToolError
 from simulator.standin import StandIn
 
-# The tenant of the people in the Playground, unless its configuration file names another.
-PLAYGROUND_TENANT = "00000000-0000-0000-0000-0000000000001"
-
 
 def main() -> int:
     """Run until a signal."""
@@ -52,7 +49,13 @@ async def run(*, port: int, playground_port: int, app: str) -> None:
         storage = await resources.enter_async_context(Azurite())
         proxy = await resources.enter_async_context(SigningProxy(signer_of(teams)))
         playground = await resources.enter_async_context(
-            Playground(proxy.url, folder=folder / "playground", port=playground_port)
+            Playground(
+                proxy.url,
+                bot_id=teams.config.bot_id,
+                tenant_id=teams.tenant_id,
+                folder=folder / "playground",
+                port=playground_port,
+            )
         )
         host = Child(
             [sys.executable, "-m", "localhost", "--port", str(port), "--app", app, "--state", str(folder / "timers")],
@@ -75,7 +78,6 @@ async def run(*, port: int, playground_port: int, app: str) -> None:
 def environment_of(teams: StandIn, playground: Playground) -> dict[str, str]:
     """Return the app's environment: tokens from the stand-in, conversations with the Playground."""
     return teams.environment(
-        HERALD_ALLOWED_TENANTS=f"{PLAYGROUND_TENANT},{teams.tenant_id}",
         HERALD_SERVICE_HOSTS=playground.url.removeprefix("http://"),
         HERALD_SERVICE_URL=playground.connector_url,
     )
