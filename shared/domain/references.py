@@ -66,7 +66,7 @@ class Reference:
     changed_at: str = ""
     """When the state last changed, by Teams' clock: ISO 8601 in UTC with microseconds, so that texts compare."""
     seen_at: str = ""
-    """When a person last did something there, in the same form."""
+    """When a person last did something there, installing included, in the same form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,8 @@ def decide_change(stored: Values | None, change: ReferenceChange) -> Values | No
     """What a state change writes over the stored row; None where a newer state stands there already."""
     if stored is not None and stored.get("changed_at", "") > change.values.get("changed_at", ""):
         return None
-    return change.values
+    seen_at = max((stored or {}).get("seen_at", ""), change.values.get("seen_at", ""))
+    return {**change.values, **({"seen_at": seen_at} if seen_at else {})}
 
 
 def reference_from_activity(activity: Activity) -> ReferenceChange | None:
@@ -132,7 +133,7 @@ def reference_from_activity(activity: Activity) -> ReferenceChange | None:
     del values["state"]
     if state is not None:
         values |= {"state": state.value, **({"changed_at": at} if at else {})}
-    if kind in BY_A_PERSON and at:
+    if at and (kind in BY_A_PERSON or state is ADDED):
         values["seen_at"] = at
     return ReferenceChange(tenant=tenant_of(activity), key=key, values=values, is_state_change=state is not None)
 
