@@ -5,12 +5,12 @@ says what was certain.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
 from send_worker.decisions import Decision
+from send_worker.elapsed import monotonic
 from send_worker.stake import Stake
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode
@@ -33,9 +33,10 @@ class Claim:
         self._lease = lease
         self._batch = batch
         self._writes = batch.writes
-        self._renewed = time.monotonic()
+        self._renewed = monotonic()
         self._staked = 0
         self._bore_fruit = False
+        self._fruitless_before = batch.progress.fruitless
         self._last_etags: list[str] = []
         self.broadcast = broadcast
         self.recipients: Sequence[Recipient] = batch.recipients
@@ -68,7 +69,7 @@ class Claim:
     @property
     def seconds_since_write(self) -> float:
         """Seconds since the last successful write was sent off."""
-        return time.monotonic() - self._renewed
+        return monotonic() - self._renewed
 
     @property
     def is_overdue(self) -> bool:
@@ -141,7 +142,7 @@ class Claim:
 
     async def claim(self) -> bool:
         """Write the lease into the row; false when somebody else has it."""
-        return await self._write(fruitless=self._batch.progress.fruitless + 1)
+        return await self._write()
 
     async def journal(self) -> bool:
         """Write intents and results, which renews the lease; false when it is lost."""
@@ -166,31 +167,26 @@ class Claim:
         standing = self.outcomes.count(Outcome.SENDING)
         if standing:
             raise AssertionError(f"batch {self.number} would be settled with {standing} deliveries in `sending`")
-        settled = {
-            "placed": self.has_place and keep_place,
-            "due_marker": self.due_marker if due_marker is None else due_marker,
-        }
-        if following is None:
-            await self._write(**settled, settle=True, also=also)
-            return None
-        handover = self._store.handover(following, lease=following_lease)
-        if not await self._write(**settled, settle=True, also=[*also, handover]):
+        placed = self.has_place and keep_place
+        marker = self.due_marker if due_marker is None else due_marker
+        if following is not None:
+            handover = self._store.handover(following, lease=following_lease)
+            if await self._write(placed=placed, due_marker=marker, settle=True, also=[*also, handover]):
+                return await self._handed_over(following, following_lease)
             # The following batch may be the one that was lost: this one is then settled alone.
             self.is_lost = False
-            await self._write(**settled, settle=True, also=also)
-            return None
+        await self._write(placed=placed, due_marker=marker, settle=True, also=also)
+        return None
+
+    async def _handed_over(self, following: Batch, lease: str) -> "Claim | None":
+        """The claim of the batch that came with a settlement; its ETag is read where the answer was lost."""
         etag = self._last_etags[-1] or await self._store.wrote(
-            self.broadcast.id, following.number, writer=following_lease, writes=following.writes + 1
+            self.broadcast.id, following.number, writer=lease, writes=following.writes + 1
         )
         if not etag:
             return None
-        claimed = replace(
-            following,
-            etag=etag,
-            writes=following.writes + 1,
-            progress=replace(following.progress, fruitless=following.progress.fruitless + 1),
-        )
-        return Claim(self._store, self.broadcast, claimed, lease=following_lease, stake=self._stake)
+        claimed = replace(following, etag=etag, writes=following.writes + 1)
+        return Claim(self._store, self.broadcast, claimed, lease=lease, stake=self._stake)
 
     def give_back_stake(self) -> None:
         """Whatever became of the claim: what it staked no longer counts for this process."""
@@ -201,7 +197,6 @@ class Claim:
     async def _write(
         self,
         *,
-        fruitless: int | None = None,
         placed: bool | None = None,
         due_marker: str | None = None,
         settle: bool = False,
@@ -216,12 +211,10 @@ class Claim:
             activity_ids=dict(self.activity_ids),
             placed=before.placed if placed is None else placed,
             due_marker=before.due_marker if due_marker is None else due_marker,
-            fruitless=before.fruitless if fruitless is None else fruitless,
+            fruitless=self._fruitless(),
         )
-        if self._bore_fruit:
-            progress = replace(progress, fruitless=0)
         self._writes += 1
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         etags = await self._write_or_recognise(progress, settle=settle, also=also)
         if etags is None:
             self.is_lost = True
@@ -251,6 +244,12 @@ class Claim:
         except StorageUnavailable:
             # The row may hold this write or not: the next holder reads it, and the sweep calls one.
             return None
+
+    def _fruitless(self) -> int:
+        """Claims in a row that posted and never learned an answer: this one counts from its first intent on."""
+        if self._bore_fruit:
+            return 0
+        return self._fruitless_before + (Outcome.SENDING in self.outcomes)
 
     def _take_over(self) -> None:
         """Deliveries left in `sending` by a holder that died are the only uncertain ones: resend or report them."""

@@ -1,8 +1,8 @@
 """What every batch of a broadcast needs to know of it: its head, read at most three seconds ago, and its message."""
 
-import time
 from collections import OrderedDict
 
+from send_worker.elapsed import monotonic
 from shared.domain.broadcasts import Broadcast
 from shared.domain.retry import LAST_INTENT
 from shared.errors import StorageUnavailable
@@ -27,7 +27,7 @@ class Heads:
     async def head(self, broadcast_id: str) -> Broadcast:
         """The head as it stood at most three seconds ago, or when storage last answered. Raises BroadcastNotFound."""
         known = self._heads.get(broadcast_id)
-        asked_at = time.monotonic()
+        asked_at = monotonic()
         if known is not None and asked_at - known[0] <= FRESH_SECONDS:
             return known[1]
         try:

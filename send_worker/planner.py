@@ -5,12 +5,12 @@ writes nothing. Sending starts after the first run, which is one page.
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from send_worker.closing import Closing
+from send_worker.elapsed import monotonic
 from shared.domain.audience import Audience, Source, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
@@ -80,14 +80,14 @@ class Planner:
             log_event(logger, "plan_ended_by_storage", broadcast=broadcast_id, cause=str(error))
 
     async def _plan(self, broadcast: Broadcast) -> None:
-        until = time.monotonic() + BUDGET_SECONDS
+        until = monotonic() + BUDGET_SECONDS
         held = await self._store.cursor(broadcast.id)
         if not held.cursor.is_finished:
             audience = unpack_audience(await self._store.audience(broadcast.id))
             while not held.cursor.is_finished:
                 if broadcast.stopped_at(self._clock.now()) is not None:
                     break
-                if time.monotonic() > until:
+                if monotonic() > until:
                     await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)))
                     return
                 if held.cursor.phase is Phase.COLLECT:
@@ -127,7 +127,7 @@ class Planner:
         portion = ROWS_PER_STEP * BATCH_SIZE
         for start in range(0, len(fresh), portion):
             broadcast = await self._store.head(broadcast.id)
-            if time.monotonic() > until or broadcast.stopped_at(self._clock.now()) is not None:
+            if monotonic() > until or broadcast.stopped_at(self._clock.now()) is not None:
                 return held
             recipients = await self._lookup.recipients(broadcast.tenant, fresh[start : start + portion])
             for batches in by_transaction(cut(recipients)):

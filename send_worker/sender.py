@@ -5,12 +5,12 @@ A nudge names a batch and carries nothing else: lost, doubled, late or for a fin
 
 import logging
 import random
-import time
 from dataclasses import dataclass
 from secrets import token_hex
 
 from send_worker.batch_run import BatchRun, End
 from send_worker.claim import LEASE_SECONDS, Claim
+from send_worker.elapsed import monotonic
 from send_worker.group import GroupPoster
 from send_worker.heads import Heads
 from send_worker.speaker import Speaker
@@ -92,7 +92,7 @@ class Sender:
 
     async def _walk(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> None:
         """Work on a batch and on what follows it in its lane, while there is time."""
-        until = time.monotonic() + BUDGET_SECONDS
+        until = monotonic() + BUDGET_SECONDS
         claim = await self._take(broadcast, number, tenant)
         while claim is not None:
             had_place = claim.has_place
@@ -107,14 +107,14 @@ class Sender:
                         jitter = random.uniform(0.8, 1.3)  # noqa: S311 - jitter between instances is no secret
                         await self._nudge(broadcast.id, claim.number, delay=run.wait * jitter)
                     return
-                following = await self._settle(claim, may_go_on=time.monotonic() < until)
+                following = await self._settle(claim, may_go_on=monotonic() < until)
                 if claim.is_lost:
                     return
             finally:
                 claim.give_back_stake()
             if following is None and had_place:
                 number = claim.number + broadcast.lanes
-                if time.monotonic() >= until:
+                if monotonic() >= until:
                     await self._nudge(broadcast.id, number)
                     return
                 # Read again after the lane's step: a planner that wrote the batch before it did not see the step.

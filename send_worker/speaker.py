@@ -6,6 +6,7 @@ from typing import Protocol
 
 from shared.domain.batches import Recipient
 from shared.domain.recipients import RecipientKind, identifier_of, kind_of
+from shared.domain.references import Reference
 from shared.errors import StorageError, TokenRefused, TokenUnavailable
 from shared.storage.conversations import Conversations
 from shared.teams.answers import Answer, Verdict
@@ -72,8 +73,8 @@ class Speaker:
     async def _keep(self, tenant: str, recipient: Recipient, conversation: str) -> None:
         """Store the new conversation. Without it the next broadcast would create the same one again, no more."""
         try:
-            await self._conversations.keep_created(
-                tenant, recipient.key, conversation=conversation, service_url=recipient.service_url
+            await self._conversations.insert_if_absent(
+                tenant, recipient.key, Reference(conversation=conversation, service_url=recipient.service_url)
             )
         except StorageError:
             log_event(logger, "conversation_not_kept", level=logging.WARNING, recipient=recipient.key)

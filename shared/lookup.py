@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from shared.domain.batches import Recipient
 from shared.domain.recipients import RecipientKind, identifier_of, kind_of
-from shared.domain.references import Reference
+from shared.domain.references import Reference, ReferenceState
 from shared.storage.conversations import Conversations
 from shared.teams.protocol import quote_conversation_id
 
@@ -83,6 +83,6 @@ def _recipient(key: str, reference: Reference | None, fallback: str) -> Recipien
     service_url = reference.service_url if reference else fallback
     if kind is not RecipientKind.USER:
         return Recipient(key=key, conversation=quote_conversation_id(identifier), service_url=service_url)
-    if reference is None or not reference.is_active:
+    if reference is None or reference.state is not ReferenceState.ACTIVE or not reference.conversation:
         return Recipient(key=key, member=identifier, service_url=service_url)
     return Recipient(key=key, conversation=quote_conversation_id(reference.conversation), service_url=service_url)

@@ -46,7 +46,7 @@ class Progress:
     due_marker: str = ""
     """The key of the marker by which the tick finds its leftovers; empty without leftovers."""
     fruitless: int = 0
-    """Claims in a row that made no progress."""
+    """Claims in a row that posted and never learned an answer."""
 
     def of(self, outcome: Outcome) -> list[int]:
         """The positions that stand at an outcome."""

@@ -145,13 +145,8 @@ def unpack_batch(row: Row, number: int) -> Batch:
 
 
 def claim(batch: Batch, lease: str) -> dict[str, Value]:
-    """What a claim writes: the lease, the write's number, and that this claim has borne no fruit yet."""
-    return {
-        "lease": lease,
-        "writer": lease,
-        "writes": batch.writes + 1,
-        "fruitless": batch.progress.fruitless + 1,
-    }
+    """What a handover writes: the lease, and the write's number under it."""
+    return {"lease": lease, "writer": lease, "writes": batch.writes + 1}
 
 
 def _encode_user(key: str) -> bytes:

@@ -1,0 +1,119 @@
+"""Everything that accepts and reports broadcasts, over storage in memory and a clock that a test sets."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import orjson
+
+from messages.broadcast_api import BroadcastApi
+from messages.broadcast_requests import BroadcastRequests
+from shared.acceptance import Acceptance
+from shared.domain.batches import Recipient
+from shared.domain.requests import BroadcastRequest
+from shared.requests import read_request
+from shared.storage import names
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.directory import Directory
+from shared.storage.rejections import Rejections
+from tests.twins.storage import MemoryAccount
+
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+ALICE = "5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21"
+CHANNEL = "19:b3f1f1c0d2e44f6c8a0d9a7f5e6c1b2a@thread.tacv2"
+CHAT = "19:8d1f0e6c2b7a4f39a1c5d3e9b8f70462@thread.v2"
+NOON = 1_780_000_000.0
+
+
+def user(number: int) -> str:
+    """The object id of one of many people."""
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def a_document(**changes: Any) -> dict[str, Any]:
+    """A right request, with members replaced; None leaves one out."""
+    document = {
+        "version": 1,
+        "key": "news-2026-05",
+        "tenant": TENANT,
+        "audience": {"users": [ALICE]},
+        "content": {"text": "Hello"},
+    }
+    return {name: value for name, value in {**document, **changes}.items() if value is not None}
+
+
+def a_request(**changes: Any) -> BroadcastRequest:
+    """The same as the value that is accepted."""
+    return read_request(a_document(**changes), tenants=[TENANT], key="unused")
+
+
+class KnownEverybody:
+    """A lookup that knows a conversation of everybody; `padding` makes each of them longer."""
+
+    def __init__(self) -> None:
+        self.padding = 0
+
+    async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:  # noqa: ARG002
+        """Recipients in the order of the keys."""
+        conversation = "a:" + "x" * self.padding
+        return [Recipient(key=key, conversation=conversation, service_url="https://smba.test/") for key in keys]
+
+
+class House:
+    """The collaborators of a test. `now` is the clock, in seconds since the epoch."""
+
+    def __init__(self, *, tenants: Sequence[str] = (TENANT,), pace: float | None = 50.0) -> None:
+        self.now = NOON
+        self.account = MemoryAccount(lambda: self.now)
+        self.broadcasts = Broadcasts(self.account.table(names.BROADCASTS))
+        self.directory = Directory(self.account.table(names.DIRECTORY))
+        self.rejections = Rejections(self.account.table(names.REJECTIONS))
+        self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
+        self.lookup = KnownEverybody()
+        chance, keys = count(1), count(1)
+        self.acceptance = Acceptance(
+            broadcasts=self.broadcasts,
+            directory=self.directory,
+            lookup=self.lookup,
+            sends=self.sends,
+            plans=self.plans,
+            clock=self.account.clock,
+            randomness=lambda number: next(chance).to_bytes(number, "big"),
+            pace=pace,
+        )
+        self.requests = BroadcastRequests(
+            acceptance=self.acceptance, rejections=self.rejections, clock=self.account.clock, tenants=tenants
+        )
+        self.api = BroadcastApi(
+            acceptance=self.acceptance,
+            broadcasts=self.broadcasts,
+            directory=self.directory,
+            rejections=self.rejections,
+            clock=self.account.clock,
+            tenants=tenants,
+            pace=pace,
+            new_key=lambda: f"made-{next(keys)}",
+        )
+
+    @property
+    def heads(self) -> list[str]:
+        """The ids of the broadcasts that stand."""
+        table = self.account.table(names.BROADCASTS)
+        return [partition for partition in table.partitions() if "head" in table.rows(partition)]
+
+    def rows(self, broadcast_id: str) -> dict[str, Mapping[str, Any]]:
+        """The rows of a broadcast."""
+        return dict(self.account.table(names.BROADCASTS).rows(broadcast_id))
+
+    async def listed(self) -> list[str]:
+        """The ids in the tenant's list."""
+        return [entry.broadcast_id for entry in (await self.directory.page(TENANT, limit=100)).entries]
+
+    async def open(self) -> list[str]:
+        """The ids before the sweep's eyes."""
+        return [one.broadcast_id for one in await self.directory.open_broadcasts()]
+
+
+def as_json(document: object) -> bytes:
+    """A request's body."""
+    return orjson.dumps(document)
