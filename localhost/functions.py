@@ -44,6 +44,11 @@ class HostedFunction:
     trigger_argument: str
     wants_context: bool
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether the trigger's `dataType` is binary."""
+        return self.trigger.get("dataType") is func.DataType.BINARY
+
 
 def load_app(module: str, root: Path) -> func.FunctionApp:
     """Import the module of an app from its folder and return its `app`."""

@@ -142,7 +142,8 @@ class Host:
         now = datetime.now(UTC)
         message = WireMessage(id="by-hand", text=text, pop_receipt="by-hand", dequeue_count=1, inserted_at=now)
         try:
-            await self._invoker.invoke(function, to_trigger_value(message, text))
+            value = to_trigger_value(message, text, binary=function.takes_bytes)
+            await self._invoker.invoke(function, value)
         except Exception as error:
             log_failure(function, error)
 

@@ -47,16 +47,22 @@ def decode_text(text: str, encoding: MessageEncoding) -> str:
         raise UndecodableMessageError("the message is not base64 text") from error
 
 
-def to_trigger_value(message: WireMessage, body: str) -> Any:
-    """Return the `QueueMessage` that a function receives; raise what the library raises for overwritten metadata."""
+def to_trigger_value(message: WireMessage, body: str, *, binary: bool = False) -> Any:
+    """Return the `QueueMessage` that a function receives; raise what the library raises for overwritten metadata.
+
+    A trigger whose `dataType` is binary gets bytes: the host looks for members in text only.
+    """
+    if binary:
+        datum = meta.Datum(type="bytes", value=body.encode())
+        return QueueMessageInConverter.decode(datum, trigger_metadata=own_metadata(message, body))
     return QueueMessageInConverter.decode(
         meta.Datum(type="string", value=body), trigger_metadata=trigger_metadata(message, body)
     )
 
 
-def trigger_metadata(message: WireMessage, body: str) -> dict[str, meta.Datum]:
-    """Return the host's metadata of a message, its members overwritten by those of a JSON body."""
-    metadata: dict[str, meta.Datum] = {
+def own_metadata(message: WireMessage, body: str) -> dict[str, meta.Datum]:
+    """Return the host's metadata of a message."""
+    return {
         "QueueTrigger": meta.Datum(type="string", value=body),
         "Id": meta.Datum(type="string", value=message.id),
         "PopReceipt": meta.Datum(type="string", value=message.pop_receipt),
@@ -65,6 +71,11 @@ def trigger_metadata(message: WireMessage, body: str) -> dict[str, meta.Datum]:
         "ExpirationTime": _instant(message.expires_at),
         "NextVisibleTime": _instant(message.next_visible_at),
     }
+
+
+def trigger_metadata(message: WireMessage, body: str) -> dict[str, meta.Datum]:
+    """Return the host's metadata of a message, its members overwritten by those of a JSON body."""
+    metadata = own_metadata(message, body)
     names = {name.lower(): name for name in metadata}
     for name, value in _members(body).items():
         if isinstance(value, list) or value is None:

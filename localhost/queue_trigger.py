@@ -111,7 +111,8 @@ class QueueTrigger:
         lease = MessageLease(self._queue, message, every=self._renew_every)
         failure: Exception | None = None
         try:
-            await self._invoker.invoke(self.function, to_trigger_value(message, body))
+            value = to_trigger_value(message, body, binary=self.function.takes_bytes)
+            await self._invoker.invoke(self.function, value)
         except Exception as error:
             failure = error
         finally:
