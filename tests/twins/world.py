@@ -138,7 +138,14 @@ class World:
             self._ticker = asyncio.create_task(self._tick())
 
     async def accept(
-        self, *, users: Sequence[int] = (), everyone: bool = False, key: str = "k", **options: object
+        self,
+        *,
+        users: Sequence[int] = (),
+        everyone: bool = False,
+        key: str = "k",
+        delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE,
+        priority: Priority = Priority.NORMAL,
+        expires_after: timedelta | None = None,
     ) -> str:
         """Accept a broadcast; its id."""
         keys = tuple(sorted(recipient_key(RecipientKind.USER, object_id(number)) for number in users))
