@@ -66,15 +66,16 @@ class Acceptance:
     async def accept(self, request: BroadcastRequest) -> Accepted:
         """Make the request's broadcast, or finish making it. Raises KeyReused and StorageUnavailable."""
         entry = await self._directory.find_key(request.tenant, request.key)
+        is_new = False
         if entry is None:
-            entry = await self._register(request)
+            entry, is_new = await self._register(request)
         if entry.body_hash != request.body_hash:
             raise KeyReused(entry.broadcast_id)
-        created = await self._begin(request, entry)
+        created = await (self._write(request, entry) if is_new else self._go_on(request, entry))
         return Accepted(broadcast_id=entry.broadcast_id, created=created)
 
-    async def _register(self, request: BroadcastRequest) -> Entry:
-        """Take the key for a new id; the entry of somebody else where that one was faster."""
+    async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:
+        """Take the key for a new id, and tell so; the entry of somebody else where that one was faster."""
         now = self._clock.now()
         entry = Entry(
             broadcast_id=broadcast_id(now=now, randomness=self._randomness(7)),
@@ -92,14 +93,16 @@ class Acceptance:
             # The conflict may be the echo of this very write, whose first answer was lost.
             if stands.broadcast_id != entry.broadcast_id:
                 await self._directory.close(entry.broadcast_id)
-            return stands
-        return entry
+                return stands, False
+        return entry, True
 
-    async def _begin(self, request: BroadcastRequest, entry: Entry) -> bool:
-        """Write the broadcast unless it stands, nudge unless it has ended; whether it was written here."""
+    async def _go_on(self, request: BroadcastRequest, entry: Entry) -> bool:
+        """Finish what an earlier try began: write what it did not, and nudge unless the broadcast has ended."""
         try:
             head = await self._broadcasts.head(entry.broadcast_id)
         except BroadcastNotFound:
+            # The sweep drops a row without a head after a day, and that may have been long ago.
+            await self._directory.open(entry.broadcast_id, tenant=request.tenant, opened_at=entry.accepted_at)
             return await self._write(request, entry)
         if head.finished_at is None:
             cursor = (await self._broadcasts.cursor(entry.broadcast_id)).cursor
@@ -107,8 +110,7 @@ class Acceptance:
         return False
 
     async def _write(self, request: BroadcastRequest, entry: Entry) -> bool:
-        # Written again because the sweep drops a row without a head after a day.
-        await self._directory.open(entry.broadcast_id, tenant=request.tenant, opened_at=entry.accepted_at)
+        """Write the broadcast's own rows and nudge; whether they were written here."""
         batch = await self._only_batch(request)
         expires_after = request.expires_after
         explicit = None if request.audience.everyone_installed else len(request.audience.explicit)
