@@ -7,7 +7,7 @@ makes none.
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from botbuilder.core import BotAdapter, TurnContext
@@ -16,7 +16,6 @@ from msrest.serialization import Model
 
 from shared.domain.activities import tenant_of
 from shared.teams.answers import Answer, Verdict
-from shared.teams.client import ConnectorClient
 from shared.teams.protocol import Request, delete_activity, quote_conversation_id, send_to, update_activity
 from shared.telemetry import log_event
 
@@ -28,6 +27,13 @@ TakeSlot = Callable[[str], Awaitable[None]]
 """Waits for a slot of a tenant's pace."""
 
 
+class Connector(Protocol):
+    """What the adapter needs of a `ConnectorClient`."""
+
+    async def send(self, request: Request) -> Answer:
+        """Send a request and decipher its answer."""
+
+
 async def at_once(_tenant: str) -> None:
     """Take no slot: there is no limit to keep."""
 
@@ -35,7 +41,7 @@ async def at_once(_tenant: str) -> None:
 class TeamsAdapter(BotAdapter):  # type: ignore[misc]  # The SDK ships no types.
     """Runs one turn for one activity that was authenticated, and sends what its handlers say."""
 
-    def __init__(self, client: ConnectorClient, *, take_slot: TakeSlot = at_once) -> None:
+    def __init__(self, client: Connector, *, take_slot: TakeSlot = at_once) -> None:
         super().__init__()
         self._client = client
         self._take_slot = take_slot
