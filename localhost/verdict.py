@@ -1,0 +1,81 @@
+"""The demo's verdict: what the app reports against what the stand-in's ledger holds. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a broadcast.
+
+    `sent`, `duplicates`, `requests`, `throttled` and `rate` (messages per second between the first and the last one)
+    come from the ledger, `undeliverable` by reason from the app. `lost` people have neither a message nor a reason.
+    """
+
+    people: int
+    sent: int
+    undeliverable: Mapping[str, int]
+    lost: int
+    duplicates: int
+    requests: int
+    throttled: int
+    rate: float
+    seconds: float
+    disagreements: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "people": self.people,
+            "sent": self.sent,
+            "undeliverable": dict(self.undeliverable),
+            "lost": self.lost,
+            "duplicates": self.duplicates,
+            "requests": self.requests,
+            "throttled": self.throttled,
+            "rate": round(self.rate, 2),
+            "seconds": round(self.seconds, 2),
+            "agrees": not self.disagreements,
+            "disagreements": list(self.disagreements),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What the ledger holds of one broadcast; `span` is the time from the first to the last message in seconds."""
+
+    reached: int
+    duplicates: int
+    requests: int
+    throttled: int
+    span: float
+
+
+def judge(*, people: int, report: Mapping[str, Any], delivered: Delivered, seconds: float) -> Verdict:
+    """Compare the app's report of a broadcast with the ledger; every difference becomes a sentence."""
+    counts: Mapping[str, int] = report.get("counts", {})
+    undeliverable = {reason: number for reason, number in dict(report.get("reasons", {})).items() if number}
+    refused = counts.get("undeliverable", 0)
+    lost = people - delivered.reached - refused
+    facts = {
+        f"the app's broadcast is {report.get('state')}, not finished": report.get("state") == "finished",
+        f"the app counts {report.get('total')} people, {people} installed it": report.get("total") == people,
+        f"the app's counts add up to {sum(counts.values())}": sum(counts.values()) == people,
+        f"the app sent {counts.get('sent', 0)}, {delivered.reached} arrived": counts.get("sent", 0)
+        == delivered.reached,
+        f"{lost} people have neither a message nor a reason": lost == 0,
+        f"{delivered.duplicates} messages arrived twice": delivered.duplicates == 0,
+    }
+    return Verdict(
+        people=people,
+        sent=delivered.reached,
+        undeliverable=undeliverable,
+        lost=lost,
+        duplicates=delivered.duplicates,
+        requests=delivered.requests,
+        throttled=delivered.throttled,
+        rate=(delivered.reached + delivered.duplicates - 1) / delivered.span if delivered.span > 0 else 0.0,
+        seconds=seconds,
+        disagreements=tuple(sentence for sentence, holds in facts.items() if not holds),
+    )
