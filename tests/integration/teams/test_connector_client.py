@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
-from tests.integration.teams.herald_side import HELLO, a_client, settings_of
 
 from shared.errors import TokenRefused, TokenUnavailable
 from shared.settings import read_settings
@@ -28,6 +27,7 @@ from simulator.config import Config
 from simulator.faults import Action
 from simulator.places import Person
 from simulator.standin import StandIn
+from tests.integration.teams.herald_side import HELLO, a_client, settings_of
 
 
 @pytest.fixture
