@@ -9,13 +9,14 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import MOST_IDS, AudienceBody, ContentBody, OptionsBody, RequestBody, read_duration
+from shared.contract import AudienceBody, ContentBody, OptionsBody, RequestBody
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
+from shared.field_rules import MOST_IDS, read_duration
 
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
@@ -73,7 +74,7 @@ def _audience_faults(given: object) -> list[Fault]:
             'requests, or use "everyone" (audiences by pages and by groups come with a later version)'
         )
         return [Fault(pointer="/audience", detail=detail)]
-    if not number and given.get("everyone") is None:
+    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone")):
         detail = "the audience is empty: name users, channels, chats or teams, or everyone"
         return [Fault(pointer="/audience", detail=detail)]
     channels = {one for name in ("channels", "teams") for one in lists.get(name, ()) if isinstance(one, str)}

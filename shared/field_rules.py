@@ -1,0 +1,113 @@
+"""The rules for single fields of a broadcast request, in words that tell a person what would be right."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+from pydantic_core import PydanticCustomError
+
+from shared.domain.recipients import OBJECT_ID, THREAD_ID
+
+LONGEST_KEY = 200
+LONGEST_SUMMARY = 500
+MOST_IDS = 1_000
+LONGEST_LIFE = timedelta(days=7)
+GUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+DURATION = re.compile(
+    r"P(?!$)(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?!$)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6}(?:\.\d{1,6})?)S)?)?",
+    re.ASCII,
+)
+
+
+def wrong(detail: str) -> PydanticCustomError:
+    """An error whose message is for people as it stands."""
+    return PydanticCustomError("herald", "{detail}", {"detail": detail})
+
+
+def user_id(value: str) -> str:
+    """A person's object id in lower case."""
+    folded = value.strip().lower()
+    if OBJECT_ID.fullmatch(folded):
+        return folded
+    if THREAD_ID.fullmatch(value):
+        raise wrong("this is a conversation: name it under channels, chats or teams")
+    if "@" in value:
+        raise wrong(
+            "this is a sign-in name: give the person's Entra object id (a GUID), which Microsoft Graph tells at "
+            "/users/{name}?$select=id"
+        )
+    if value.startswith(("29:", "8:")):
+        raise wrong("this is an id of Teams' own: give the person's Entra object id (a GUID), there called aadObjectId")
+    raise wrong("this must be the Entra object id of a person: a GUID such as 5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21")
+
+
+def _thread(value: str, *, what: str) -> str:
+    if THREAD_ID.fullmatch(value):
+        return value
+    if value.startswith("a:"):
+        raise wrong("this is somebody's personal chat with the bot: name the person under users instead")
+    if OBJECT_ID.fullmatch(value.lower()):
+        raise wrong(
+            f"this is a GUID, which Teams does not take for {what}: the id begins with 19: and stands in the link that "
+            "Teams copies, and in Microsoft Graph's answers"
+        )
+    raise wrong(f"this must be Teams' id of {what}, beginning with 19:")
+
+
+def channel_id(value: str) -> str:
+    """A channel's id."""
+    return _thread(value, what="a channel")
+
+
+def chat_id(value: str) -> str:
+    """A group chat's id."""
+    return _thread(value, what="a chat")
+
+
+def team_id(value: str) -> str:
+    """A team's id."""
+    if OBJECT_ID.fullmatch(value.lower()):
+        raise wrong(
+            "this is the GUID of the team's group: give the id that begins with 19:, which Microsoft Graph calls "
+            "internalId at /teams/{id}, and which is also the id of its General channel"
+        )
+    return _thread(value, what="a team")
+
+
+def tenant_id(value: str) -> str:
+    """A tenant's id in lower case."""
+    folded = value.strip().lower()
+    if not OBJECT_ID.fullmatch(folded):
+        raise wrong("this must be the id of an Entra tenant: a GUID")
+    return folded
+
+
+def spoken_text(value: str) -> str:
+    """A text that says something."""
+    if not value.strip():
+        raise wrong("the text is empty")
+    return value
+
+
+def life_span(value: str) -> str:
+    """A duration for which a broadcast can live."""
+    life = read_duration(value)
+    if life is None:
+        raise wrong("this must be an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as PT4H or P1D")
+    if not timedelta() < life <= LONGEST_LIFE:
+        raise wrong("this must be longer than nothing and at most P7D")
+    return value
+
+
+def optional(rule: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    """The rule for a field that may be null."""
+    return lambda value: None if value is None else rule(value)
+
+
+def read_duration(value: str) -> timedelta | None:
+    """An ISO 8601 duration without years and months, whose length depends on the calendar; None for anything else."""
+    found = DURATION.fullmatch(value)
+    if found is None:
+        return None
+    weeks, days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)

@@ -1,0 +1,293 @@
+"""The request contract: what is accepted as what, and every fault with its pointer."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from shared.contract import json_schema
+from shared.domain.audience import Audience
+from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.requests import BroadcastRequest, Content
+from shared.errors import InvalidRequest
+from shared.requests import read_request, tenant_of
+from tests.twins.accepting import ALICE, CHANNEL, CHAT, TENANT, a_document, a_request, user
+
+SCHEMA = Draft202012Validator(json_schema())
+OTHER_TENANT = "3e8f2a64-8a0a-4a39-9b8f-6a1f1c0b5d77"
+CARD = {"type": "AdaptiveCard", "version": "1.5", "body": []}
+KNOWN_TO_SCHEMA, BEYOND_SCHEMA = True, False
+
+
+def faults_of(document: dict[str, Any], *, tenants: tuple[str, ...] = (TENANT,)) -> dict[str, str]:
+    """The faults of a document by their pointers."""
+    with pytest.raises(InvalidRequest) as caught:
+        read_request(document, tenants=tenants, key="stand-in")
+    return {fault.pointer: fault.detail for fault in caught.value.faults}
+
+
+FAULTS = [
+    # The version is missing.
+    ({"version": None}, "/version", "missing", KNOWN_TO_SCHEMA),
+    # A version of the future.
+    ({"version": 2}, "/version", "must be 1", KNOWN_TO_SCHEMA),
+    # A version as text.
+    ({"version": "1"}, "/version", "must be 1", KNOWN_TO_SCHEMA),
+    # A misspelt field is named together with those that there are.
+    ({"audiance": {}}, "/audiance", "the fields here are version, key, tenant, audience", KNOWN_TO_SCHEMA),
+    # A field whose name needs escaping in a pointer.
+    ({"a/b~c": 1}, "/a~1b~0c", "no such field", KNOWN_TO_SCHEMA),
+    # An empty key.
+    ({"key": ""}, "/key", "not be empty", KNOWN_TO_SCHEMA),
+    # A key that is too long.
+    ({"key": "k" * 201}, "/key", "at most 200 characters", KNOWN_TO_SCHEMA),
+    # A key that is a number.
+    ({"key": 7}, "/key", "must be a string", KNOWN_TO_SCHEMA),
+    # A tenant by its domain.
+    ({"tenant": "contoso.com"}, "/tenant", "a GUID", KNOWN_TO_SCHEMA),
+    # A tenant that the app does not serve.
+    ({"tenant": OTHER_TENANT}, "/tenant", "does not serve", BEYOND_SCHEMA),
+    # No audience at all.
+    ({"audience": None}, "/audience", "missing", KNOWN_TO_SCHEMA),
+    # An audience that is not an object.
+    ({"audience": "all"}, "/audience", "must be an object", KNOWN_TO_SCHEMA),
+    # An audience of nobody.
+    ({"audience": {"users": []}}, "/audience", "empty", KNOWN_TO_SCHEMA),
+    # Everyone of a kind that there is not.
+    ({"audience": {"everyone": "all"}}, "/audience/everyone", 'must be "installed"', KNOWN_TO_SCHEMA),
+    # Users that are not a list.
+    ({"audience": {"users": ALICE}}, "/audience/users", "must be an array", KNOWN_TO_SCHEMA),
+    # A sign-in name.
+    ({"audience": {"users": [ALICE, "ann@contoso.com"]}}, "/audience/users/1", "sign-in name", KNOWN_TO_SCHEMA),
+    # An id of Teams' own for a person.
+    ({"audience": {"users": ["29:1xyz"]}}, "/audience/users/0", "aadObjectId", KNOWN_TO_SCHEMA),
+    # A conversation among the people.
+    ({"audience": {"users": [CHANNEL]}}, "/audience/users/0", "under channels", KNOWN_TO_SCHEMA),
+    # A name.
+    ({"audience": {"users": ["Ann"]}}, "/audience/users/0", "Entra object id", KNOWN_TO_SCHEMA),
+    # A number among the people.
+    ({"audience": {"users": [3]}}, "/audience/users/0", "must be a string", KNOWN_TO_SCHEMA),
+    # A channel by the GUID of its team.
+    ({"audience": {"channels": [ALICE]}}, "/audience/channels/0", "begins with 19:", KNOWN_TO_SCHEMA),
+    # A personal chat, which is its person.
+    ({"audience": {"chats": ["a:1xyz"]}}, "/audience/chats/0", "under users", KNOWN_TO_SCHEMA),
+    # A team by the GUID of its group.
+    ({"audience": {"teams": [ALICE]}}, "/audience/teams/0", "internalId", KNOWN_TO_SCHEMA),
+    # A conversation id with a character that Teams never uses.
+    ({"audience": {"chats": ["19:a/b"]}}, "/audience/chats/0", "beginning with 19:", KNOWN_TO_SCHEMA),
+    # One conversation as a channel and as a chat would get the message twice.
+    ({"audience": {"channels": [CHAT], "chats": [CHAT]}}, "/audience/chats/0", "keep one", BEYOND_SCHEMA),
+    # More ids than a request may name.
+    (
+        {"audience": {"users": [user(n) for n in range(1_000)], "chats": [CHAT]}},
+        "/audience",
+        "1,001 ids are named",
+        BEYOND_SCHEMA,
+    ),
+    # No content.
+    ({"content": None}, "/content", "missing", KNOWN_TO_SCHEMA),
+    # Content without a message.
+    ({"content": {"summary": "News"}}, "/content", "give a text or a card", KNOWN_TO_SCHEMA),
+    # Text and card at once.
+    ({"content": {"text": "Hello", "card": CARD}}, "/content", "into summary", KNOWN_TO_SCHEMA),
+    # A text of nothing but space.
+    ({"content": {"text": " \n"}}, "/content/text", "empty", KNOWN_TO_SCHEMA),
+    # A text that is not text.
+    ({"content": {"text": ["Hello"]}}, "/content/text", "must be a string", KNOWN_TO_SCHEMA),
+    # A card that is text: a serialised card, perhaps.
+    ({"content": {"card": "{}"}}, "/content/card", "must be an object", KNOWN_TO_SCHEMA),
+    # A card of another kind.
+    ({"content": {"card": {**CARD, "type": "HeroCard"}}}, "/content/card/type", "AdaptiveCard", KNOWN_TO_SCHEMA),
+    # A card without a version.
+    ({"content": {"card": {"type": "AdaptiveCard"}}}, "/content/card/version", "1.5", KNOWN_TO_SCHEMA),
+    # A text of 40,960 characters is one quote too long, since each end of it counts, too.
+    ({"content": {"text": "x" * 40_960}}, "/content/text", "81,924 bytes of UTF-16", BEYOND_SCHEMA),
+    # Characters beyond the basic plane count twice.
+    ({"content": {"text": "🎉" * 20_480}}, "/content/text", "81,924 bytes of UTF-16", BEYOND_SCHEMA),
+    # A summary that is too long.
+    ({"content": {"text": "Hello", "summary": "s" * 501}}, "/content/summary", "at most 500", KNOWN_TO_SCHEMA),
+    # An alert in words.
+    ({"content": {"text": "Hello", "alert": "yes"}}, "/content/alert", "true or false", KNOWN_TO_SCHEMA),
+    # A way of delivery that there is not.
+    ({"options": {"delivery": "exactly_once"}}, "/options/delivery", '"at_least_once" or', KNOWN_TO_SCHEMA),
+    # A priority that there is not.
+    ({"options": {"priority": "high"}}, "/options/priority", '"normal" or "urgent"', KNOWN_TO_SCHEMA),
+    # A duration in words.
+    ({"options": {"expires_after": "4 hours"}}, "/options/expires_after", "such as PT4H", KNOWN_TO_SCHEMA),
+    # A month has no length of its own.
+    ({"options": {"expires_after": "P1M"}}, "/options/expires_after", "such as PT4H", KNOWN_TO_SCHEMA),
+    # A duration without any part.
+    ({"options": {"expires_after": "PT"}}, "/options/expires_after", "such as PT4H", KNOWN_TO_SCHEMA),
+    # No time at all.
+    ({"options": {"expires_after": "PT0S"}}, "/options/expires_after", "longer than nothing", BEYOND_SCHEMA),
+    # More than a week.
+    ({"options": {"expires_after": "P7DT1S"}}, "/options/expires_after", "at most P7D", BEYOND_SCHEMA),
+    # An option that there is not.
+    ({"options": {"retries": 3}}, "/options/retries", "delivery, priority, expires_after", KNOWN_TO_SCHEMA),
+]
+
+
+@pytest.mark.parametrize(("changes", "pointer", "words", "known_to_schema"), FAULTS)
+def test_fault_is_named_by_its_pointer_with_what_would_be_right(
+    changes: dict[str, Any], pointer: str, words: str, known_to_schema: bool
+) -> None:
+    document = a_document(**changes)
+
+    faults = faults_of(document)
+
+    assert list(faults) == [pointer]
+    assert words in faults[pointer]
+    assert "pydantic" not in str(faults).lower()
+    assert SCHEMA.is_valid(document) is not known_to_schema
+
+
+def test_all_faults_are_named_in_one_go() -> None:
+    document = a_document(
+        version=3,
+        audience={"users": ["ann@contoso.com", "bob@contoso.com"], "chats": ["19:x"], "teams": [ALICE]},
+        content={"text": "", "card": {}, "colour": "red"},
+        options={"priority": "high", "expires_after": "P1Y"},
+    )
+
+    assert list(faults_of(document)) == [
+        "/version",
+        "/audience/users/0",
+        "/audience/users/1",
+        "/audience/teams/0",
+        "/content/text",
+        "/content/colour",
+        "/options/priority",
+        "/options/expires_after",
+        "/content",
+    ]
+
+
+def test_tenant_is_needed_where_the_app_serves_several() -> None:
+    faults = faults_of(a_document(tenant=None), tenants=(TENANT, OTHER_TENANT))
+
+    assert faults == {"/tenant": "this field is missing: the app serves several tenants"}
+
+
+def test_very_many_faults_are_cut_with_a_word_on_the_rest() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_request(a_document() | {f"x{n}": 1 for n in range(5_000)}, tenants=[TENANT], key="k")
+
+    assert len(caught.value.faults) == 1_000
+    assert caught.value.faults[-1].detail == "4,001 further faults are not listed"
+
+
+def test_card_that_is_nested_too_deep_is_refused() -> None:
+    card: dict[str, Any] = {**CARD}
+    for _ in range(300):
+        card = {**CARD, "body": [card]}
+
+    assert list(faults_of(a_document(content={"card": card}))) == ["/content/card"]
+
+
+def test_smallest_request_gets_its_defaults() -> None:
+    document = {"version": 1, "audience": {"users": [ALICE]}, "content": {"text": "Hello"}}
+
+    assert SCHEMA.is_valid(document)
+    assert read_request(document, tenants=[TENANT], key="from the queue") == BroadcastRequest(
+        tenant=TENANT,
+        key="from the queue",
+        audience=Audience(users=(f"user!{ALICE}",)),
+        content=Content(text="Hello"),
+        delivery=DeliveryMode.AT_LEAST_ONCE,
+        priority=Priority.NORMAL,
+        expires_after=None,
+    )
+
+
+def test_full_request_is_read_whole() -> None:
+    document = a_document(
+        audience={"users": [ALICE], "channels": [CHANNEL], "chats": [CHAT], "teams": [], "everyone": "installed"},
+        content={"card": CARD, "summary": "News", "alert": True},
+        options={"delivery": "at_most_once", "priority": "urgent", "expires_after": "P1DT4H"},
+    )
+
+    assert SCHEMA.is_valid(document)
+    assert read_request(document, tenants=[TENANT], key="unused") == BroadcastRequest(
+        tenant=TENANT,
+        key="news-2026-05",
+        audience=Audience(
+            users=(f"user!{ALICE}",),
+            conversations=(f"channel!{CHANNEL}", f"chat!{CHAT}"),
+            everyone_installed=True,
+        ),
+        content=Content(card=CARD, summary="News", alert=True),
+        delivery=DeliveryMode.AT_MOST_ONCE,
+        priority=Priority.URGENT,
+        expires_after=timedelta(days=1, hours=4),
+    )
+
+
+def test_null_is_the_same_as_left_out() -> None:
+    document = a_document() | {
+        "audience": {"users": [ALICE], "channels": None, "everyone": None},
+        "content": {"text": "Hello", "card": None, "summary": None, "alert": None},
+        "options": {"delivery": None, "expires_after": None},
+    }
+
+    assert SCHEMA.is_valid(document)
+    assert read_request(document, tenants=[TENANT], key="unused") == a_request()
+
+
+def test_duplicates_collapse_whatever_their_letter_case() -> None:
+    request = a_request(audience={"users": [ALICE, ALICE.upper(), ALICE], "channels": [CHANNEL], "teams": [CHANNEL]})
+
+    assert request.audience == Audience(users=(f"user!{ALICE}",), conversations=(f"channel!{CHANNEL}",))
+
+
+@given(st.randoms(use_true_random=False))
+def test_hash_does_not_depend_on_order_case_or_duplicates(random: Any) -> None:
+    people = [user(n) for n in range(5)] + [ALICE]
+    shuffled = [random.choice([one, one.upper()]) for one in people + random.choices(people, k=3)]
+    random.shuffle(shuffled)
+    members = list(a_document(audience={"users": shuffled}).items())
+    random.shuffle(members)
+
+    again = read_request(dict(members), tenants=[TENANT], key="another key")
+
+    assert again.body_hash == a_request(audience={"users": people}).body_hash
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"audience": {"users": [user(1)]}},
+        {"content": {"text": "Hello!"}},
+        {"content": {"text": "Hello", "alert": True}},
+        {"options": {"priority": "urgent"}},
+        {"options": {"delivery": "at_most_once"}},
+        {"options": {"expires_after": "PT1H"}},
+    ],
+)
+def test_hash_tells_other_bodies_apart(changes: dict[str, Any]) -> None:
+    assert a_request(**changes).body_hash != a_request().body_hash
+
+
+def test_hash_leaves_the_key_out() -> None:
+    assert a_request(key="one").body_hash == a_request(key="two").body_hash
+
+
+@pytest.mark.parametrize(
+    ("document", "tenants", "tenant"),
+    [
+        # The one tenant may be left out.
+        ({}, [TENANT], TENANT),
+        # Among several it may not.
+        ({}, [TENANT, OTHER_TENANT], None),
+        # A known tenant in upper case.
+        ({"tenant": OTHER_TENANT.upper()}, [TENANT, OTHER_TENANT], OTHER_TENANT),
+        # A stranger's.
+        ({"tenant": OTHER_TENANT}, [TENANT], None),
+        # Nonsense.
+        ({"tenant": 7}, [TENANT], None),
+    ],
+)
+def test_tenant_for_filing_a_rejection(document: dict[str, Any], tenants: list[str], tenant: str | None) -> None:
+    assert tenant_of(document, tenants) == tenant
