@@ -62,14 +62,17 @@ def to_trigger_value(message: WireMessage, body: str, *, binary: bool = False) -
 
 def own_metadata(message: WireMessage, body: str) -> dict[str, meta.Datum]:
     """Return the host's metadata of a message."""
+    instants = {
+        "InsertionTime": message.inserted_at,
+        "ExpirationTime": message.expires_at,
+        "NextVisibleTime": message.next_visible_at,
+    }
     return {
         "QueueTrigger": meta.Datum(type="string", value=body),
         "Id": meta.Datum(type="string", value=message.id),
         "PopReceipt": meta.Datum(type="string", value=message.pop_receipt),
         "DequeueCount": meta.Datum(type="int", value=message.dequeue_count),
-        "InsertionTime": _instant(message.inserted_at),
-        "ExpirationTime": _instant(message.expires_at),
-        "NextVisibleTime": _instant(message.next_visible_at),
+        **{name: _instant(value) for name, value in instants.items() if value is not None},
     }
 
 
@@ -104,5 +107,5 @@ def _member(value: Any) -> meta.Datum:
     return meta.Datum(type="string", value=value if isinstance(value, str) else json.dumps(value))
 
 
-def _instant(value: datetime | None) -> meta.Datum:
-    return meta.Datum(type="json", value=json.dumps(None if value is None else value.isoformat()))
+def _instant(value: datetime) -> meta.Datum:
+    return meta.Datum(type="json", value=json.dumps(value.isoformat()))
