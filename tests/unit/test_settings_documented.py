@@ -17,13 +17,16 @@ ALIASES = {str(field.alias): field for field in Settings.model_fields.values()}
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME"}
 """What the sample holds for Core Tools rather than for Herald."""
 READERS = {"environ", "environb", "getenv", "getenvb"}
-ROW = re.compile(r"^\| `(?P<name>\w+)` \| [^|]+ \| (?P<default>[^|]*) \|[^|]*\|$", re.MULTILINE)
+TABLE = re.compile(r"^\| name \| meaning \| default \| example \|\n\|[-|]+\|\n(?P<rows>(?:\|.*\n)+)", re.MULTILINE)
+ROW = re.compile(r"^\| `(?P<name>\w+)` \|[^|]+\|(?P<default>[^|]+)\|[^|]*\|$", re.MULTILINE)
 
 
 def documented() -> dict[str, str]:
-    """The settings that docs/configuration.md has a row of four cells for, with the cell that tells the default."""
+    """The settings in the tables of docs/configuration.md, with the cell that tells the default."""
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    return {row["name"]: row["default"].strip() for row in ROW.finditer(text)}
+    rows = [row for table in TABLE.finditer(text) for row in ROW.finditer(table["rows"])]
+    assert len(rows) == sum(table["rows"].count("\n") for table in TABLE.finditer(text)), "a row is not as the others"
+    return {row["name"]: row["default"].strip() for row in rows}
 
 
 def sample() -> dict[str, str]:
