@@ -3,6 +3,7 @@
 A problem that the caller can make sense of leaves as an error of ours; `problems.answering` turns it into the answer.
 """
 
+import logging
 import re
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
@@ -22,6 +23,9 @@ from shared.requests import read_request
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
 from shared.storage.rejections import UNKNOWN_TENANT, Rejection, Rejections
+from shared.telemetry import log_event
+
+logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
 """Bytes. The longest right request, 1,000 conversations and 80 KB of escaped text, stays below."""
@@ -116,6 +120,7 @@ class BroadcastApi:
         status = HTTPStatus.OK
         if broadcast.cancelled_at is None:
             await self._broadcasts.cancel(broadcast_id, at=self._clock.now())
+            log_event(logger, "broadcast_cancelled", broadcast=broadcast_id, tenant=broadcast.tenant)
             status = HTTPStatus.ACCEPTED
         return json_answer(status, await self._reports.broadcast(broadcast_id, Links(url)))
 

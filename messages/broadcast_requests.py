@@ -4,6 +4,7 @@ Nobody waits for an answer on a queue, so a rejection is kept where operators an
 message is done with: it must not come back. StorageUnavailable escapes, so that the host tries the message again.
 """
 
+import logging
 from collections.abc import Collection
 from typing import Any
 
@@ -13,6 +14,9 @@ from shared.errors import Fault, InvalidRequest, KeyReused
 from shared.ports import Clock
 from shared.requests import read_request, tenant_of
 from shared.storage.rejections import UNKNOWN_TENANT, Rejection, Rejections, RejectionSource
+from shared.telemetry import log_event
+
+logger = logging.getLogger(__name__)
 
 HOST_NAMES = frozenset(
     {"id", "dequeuecount", "popreceipt", "insertiontime", "expirationtime", "nextvisibletime", "queuetrigger"}
@@ -62,6 +66,15 @@ class BroadcastRequests:
             key=key[:200] if isinstance(key, str) else "",
         )
         await self._rejections.record(rejection)
+        log_event(
+            logger,
+            "request_rejected",
+            level=logging.WARNING,
+            tenant=rejection.tenant,
+            source=source,
+            message=message_id,
+            faults=len(faults),
+        )
         return rejection
 
 

@@ -5,6 +5,7 @@ the rest under the same id: the `open` row, then key and list in one transaction
 the nudge. What only `open` knows is an attempt that died early, which the sweep drops.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,9 @@ from shared.ports import Clock, Queue
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory, Entry
 from shared.teams.protocol import encode_message
+from shared.telemetry import log_event
+
+logger = logging.getLogger(__name__)
 
 
 class RecipientLookup(Protocol):
@@ -72,6 +76,7 @@ class Acceptance:
         if entry.body_hash != request.body_hash:
             raise KeyReused(entry.broadcast_id)
         created = await (self._write(request, entry) if is_new else self._go_on(request, entry))
+        log_event(logger, "request_accepted", broadcast=entry.broadcast_id, tenant=request.tenant, created=created)
         return Accepted(broadcast_id=entry.broadcast_id, created=created)
 
     async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:
