@@ -48,7 +48,7 @@ def calls() -> list[tuple[str, Any]]:
 async def eventually(is_so: Callable[[], bool], *, within: float = 10.0) -> None:
     """Wait until something is so, which another process brings about."""
     async with asyncio.timeout(within):
-        while not is_so():  # noqa: ASYNC110 - Nobody rings when storage has changed.
+        while not is_so():
             await asyncio.sleep(0.02)
 
 
