@@ -1,0 +1,47 @@
+"""The demo's verdict: agreement is exit code 0, and every difference is named."""
+
+from typing import Any
+
+import pytest
+
+from localhost.verdict import Delivered, judge
+
+
+def test_agreement_has_no_disagreements() -> None:
+    verdict = judge(people=100, report=a_report(), delivered=a_ledger(), seconds=3.0)
+
+    assert verdict.disagreements == ()
+    assert (verdict.sent, verdict.lost, verdict.undeliverable) == (98, 0, {"blocked_by_user": 2})
+    assert verdict.rate == pytest.approx(48.5)
+
+
+@pytest.mark.parametrize(
+    ("report", "ledger", "sentence"),
+    [
+        ({"state": "sending"}, {}, "sending, not finished"),
+        ({"total": 99}, {}, "counts 99 people"),
+        ({"counts": {"sent": 98}}, {}, "add up to 98"),
+        ({}, {"reached": 97}, "sent 98, 97 arrived"),
+        ({}, {"reached": 97}, "1 people have neither"),
+        ({}, {"duplicates": 3}, "3 messages arrived twice"),
+    ],
+)
+def test_difference_becomes_a_sentence(report: dict[str, Any], ledger: dict[str, Any], sentence: str) -> None:
+    verdict = judge(people=100, report=a_report(**report), delivered=a_ledger(**ledger), seconds=3.0)
+
+    assert any(sentence in disagreement for disagreement in verdict.disagreements)
+    assert verdict.to_json()["agrees"] is False
+
+
+def a_report(**changes: Any) -> dict[str, Any]:
+    report = {
+        "state": "finished",
+        "total": 100,
+        "counts": {"sent": 98, "undeliverable": 2},
+        "reasons": {"blocked_by_user": 2, "user_not_found": 0},
+    }
+    return {**report, **changes}
+
+
+def a_ledger(**changes: Any) -> Delivered:
+    return Delivered(**{"reached": 98, "duplicates": 0, "requests": 100, "throttled": 0, "span": 2.0, **changes})
