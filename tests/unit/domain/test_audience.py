@@ -1,0 +1,51 @@
+"""Audiences: their sources, and what the cursor row keeps of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.audience import Audience, Source, pack_audience, unpack_audience
+
+audiences = st.builds(
+    Audience,
+    users=st.lists(st.text()).map(tuple),
+    conversations=st.lists(st.text()).map(tuple),
+    everyone_installed=st.booleans(),
+)
+
+
+@given(audiences)
+def test_an_audience_comes_back_as_it_was_stored(audience: Audience) -> None:
+    assert unpack_audience(pack_audience(audience)) == audience
+
+
+@pytest.mark.parametrize(
+    ("audience", "sources"),
+    [
+        (Audience(), ()),  # Nobody.
+        (Audience(users=("user!a",)), (Source.USERS,)),  # People by name.
+        (Audience(conversations=("chat!a",)), (Source.CONVERSATIONS,)),  # Chats and channels by name.
+        (Audience(everyone_installed=True), (Source.INSTALLED,)),  # Everyone who has the app.
+        # All kinds at once: who is named comes first.
+        (
+            Audience(users=("user!a",), conversations=("chat!a",), everyone_installed=True),
+            (Source.USERS, Source.CONVERSATIONS, Source.INSTALLED),
+        ),
+    ],
+)
+def test_sources_are_the_parts_that_are_not_empty(audience: Audience, sources: tuple[Source, ...]) -> None:
+    assert audience.sources == sources
+
+
+def test_conversations_are_texts_and_all_others_are_people() -> None:
+    assert {source: source.kind for source in Source} == {
+        Source.USERS: "user",
+        Source.CONVERSATIONS: "text",
+        Source.INSTALLED: "user",
+    }
+
+
+def test_the_explicit_recipients_are_those_that_were_named() -> None:
+    audience = Audience(users=("user!a",), conversations=("chat!a", "chat!b"), everyone_installed=True)
+
+    assert audience.explicit == ("user!a", "chat!a", "chat!b")
