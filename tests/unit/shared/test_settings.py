@@ -222,4 +222,4 @@ def test_loopback_is_this_machine_alone(host: str, expected: bool) -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        a_setting().pace = 1.0  # type: ignore[misc]
+        a_setting().pace = 1.0

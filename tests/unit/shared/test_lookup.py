@@ -1,0 +1,162 @@
+"""The lookup: the merge finds what point reads would find, and costs next to nothing for a dense audience."""
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.batches import Recipient
+from shared.domain.recipients import RecipientKind, recipient_key
+from shared.domain.references import Reference, ReferenceState, values_of
+from shared.lookup import POINT_READS, Lookup
+from shared.storage.conversations import Conversations
+from shared.storage.rows import upsert
+from tests.twins.loop import run_virtually
+from tests.twins.storage import Call, MemoryTable, Moment
+
+TENANT = "t"
+CLOUD_URL, TENANT_URL = "https://cloud.test/", "https://tenant.test/"
+
+
+def person(number: int) -> str:
+    return recipient_key(RecipientKind.USER, f"00000000-0000-0000-0000-{number:012x}")
+
+
+def a_reference(number: int, *, state: ReferenceState = ReferenceState.ACTIVE) -> Reference:
+    return Reference(conversation=f"a:{number}", service_url=TENANT_URL, state=state, changed_at="2026", seen_at="")
+
+
+class Desk:
+    """A table of references, the lookup over it, and the number of calls that it took."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.table = MemoryTable(lambda: 0.0, hook=self._count)
+        self.lookup = Lookup(Conversations(self.table), service_url=CLOUD_URL)
+
+    async def keep(self, references: dict[str, Reference]) -> None:
+        for key, reference in references.items():
+            await self.table.write(TENANT, [upsert(key, values_of(reference))])
+        self.calls = 0
+
+    async def _count(self, call: Call) -> None:
+        self.calls += call.moment is Moment.BEFORE
+
+
+async def look_up(stored: Sequence[int], wanted: Sequence[int]) -> tuple[list[Recipient], int]:
+    """Everyone who is wanted, and the calls; every seventh of those who are known has left."""
+    desk = Desk()
+    states = {n: ReferenceState.UNINSTALLED if n % 7 == 0 else ReferenceState.ACTIVE for n in stored}
+    await desk.keep({person(n): a_reference(n, state=states[n]) for n in stored})
+    found = await desk.lookup.recipients(TENANT, [person(n) for n in wanted])
+    return found, desk.calls
+
+
+def expected(stored: Sequence[int], wanted: Sequence[int]) -> list[Recipient]:
+    """What one read for each key would tell."""
+    known, reached = set(stored), set(stored) & set(wanted)
+    fallback = TENANT_URL if reached or stored else CLOUD_URL
+    return [
+        Recipient(
+            key=person(n),
+            conversation=f"a%3A{n}" if n in known and n % 7 else "",
+            member="" if n in known and n % 7 else person(n).removeprefix("user!"),
+            service_url=TENANT_URL if n in known else fallback,
+        )
+        for n in wanted
+    ]
+
+
+def run(work: Coroutine[Any, Any, tuple[list[Recipient], int]]) -> tuple[list[Recipient], int]:
+    return run_virtually(work)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_the_merge_finds_what_point_reads_would_find(data: st.DataObject) -> None:
+    # From a dense audience, in which all rows are wanted, to one whose people lie a hundred rows apart.
+    people = data.draw(st.integers(min_value=1, max_value=3_000))
+    every_stored = data.draw(st.sampled_from([1, 1, 2, 5]))
+    every_wanted = data.draw(st.sampled_from([1, 2, 3, 10, 40, 100]))
+    gap = data.draw(st.integers(min_value=0, max_value=people))
+    stored = [n for n in range(0, people, every_stored) if not gap <= n < gap + 500]
+    wanted = list(range(data.draw(st.integers(0, 50)), people + 200, every_wanted))
+
+    found, calls = run(look_up(stored, wanted))
+
+    assert found == expected(stored, wanted)
+    assert calls <= len(wanted) + len(wanted) / POINT_READS + 3
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "most_calls"),
+    [
+        (range(5_000), range(5_000), 6),  # Everyone: one call for each thousand.
+        (range(5_000), range(0, 5_000, 3), 6),  # Every third.
+        (range(0, 5_000, 2), range(5_000), 4),  # Half of them are unknown, and cost nothing.
+        (range(0), range(5_000), 2),  # Nobody is known.
+        (range(6_000), [*range(400), *range(5_600, 6_000)], 3),  # The gap between two groups is skipped.
+        (range(5_000), range(0, 5_000, 40), 6),  # One in forty is still worth a range.
+        (range(20_000), range(0, 20_000, 100), 202),  # One in a hundred is read one by one.
+        (range(5_000), range(0, 100), 100),  # A hundred are read one by one.
+        (range(5_000), range(0, 101), 1),  # One more is a range.
+    ],
+)
+def test_a_lookup_costs_few_calls(stored: Sequence[int], wanted: Sequence[int], most_calls: int) -> None:
+    found, calls = run(look_up(stored, wanted))
+
+    assert found == expected(stored, wanted)
+    assert calls <= most_calls
+
+
+async def test_nobody_is_found_without_keys() -> None:
+    desk = Desk()
+
+    assert await desk.lookup.recipients(TENANT, []) == []
+
+
+async def test_channels_and_chats_are_their_own_conversation() -> None:
+    desk = Desk()
+    chat, channel = "chat!19:a@thread.v2", "channel!19:b@thread.tacv2"
+    await desk.keep({chat: Reference(conversation="19:a@thread.v2", service_url=TENANT_URL)})
+
+    found = await desk.lookup.recipients(TENANT, [channel, chat])
+
+    assert found == [
+        Recipient(key=channel, conversation="19%3Ab%40thread.tacv2", service_url=TENANT_URL),
+        Recipient(key=chat, conversation="19%3Aa%40thread.v2", service_url=TENANT_URL),
+    ]
+
+
+async def test_a_person_who_is_not_known_is_named_by_the_object_id() -> None:
+    desk = Desk()
+
+    (found,) = await desk.lookup.recipients(TENANT, [person(1)])
+
+    assert found == Recipient(key=person(1), member=person(1).removeprefix("user!"), service_url=CLOUD_URL)
+
+
+async def test_who_was_seen_last_tells_the_tenants_service_url() -> None:
+    desk = Desk()
+    await desk.keep(
+        {
+            person(1): Reference(conversation="a:1", service_url="https://old.test/", seen_at="2025"),
+            person(2): Reference(conversation="a:2", service_url="https://new.test/", seen_at="2026"),
+        }
+    )
+
+    *_, stranger = await desk.lookup.recipients(TENANT, [person(1), person(2), person(3)])
+
+    assert stranger.service_url == "https://new.test/"
+
+
+async def test_another_tenants_references_tell_nothing() -> None:
+    desk = Desk()
+    await desk.table.write("other", [upsert(person(1), values_of(a_reference(1)))])
+
+    (found,) = await desk.lookup.recipients(TENANT, [person(1)])
+
+    assert found.conversation == ""
+    assert found.service_url == CLOUD_URL
