@@ -97,7 +97,13 @@ async def run(*, people: int, hosts: int, unlimited: bool, patience: float, view
         await put_request(stack.connection_string, tenant=stack.addresses["tenant_id"], text=text)
         report = await follow(stack, view, until=started + patience)
         seconds = time.monotonic() - started
-        return judge(people=people, report=report, delivered=await read_ledger(stack, text), seconds=seconds)
+        return judge(
+            people=people,
+            report=report,
+            deferred=await count_deferred(stack, report),
+            delivered=await read_ledger(stack, text),
+            seconds=seconds,
+        )
 
 
 async def put_request(connection_string: str, *, tenant: str, text: str) -> None:
@@ -132,6 +138,16 @@ async def follow(stack: Stack, view: View, *, until: float) -> Mapping[str, Any]
                 report = latest
                 view.update(report)
     return report
+
+
+async def count_deferred(stack: Stack, report: Mapping[str, Any]) -> int:
+    """Count whom the message reached at a later try than the first."""
+    deferred, path = 0, f"/api/broadcasts/{report['id']}/deliveries"
+    async with ClientSession(stack.url, timeout=ClientTimeout(total=30), trust_env=False) as session:
+        while path and (page := await _get(session, path)):
+            deferred += sum(one["state"] == "sent" and one["attempts"] > 1 for one in page["deliveries"])
+            path = (page["next"] or "").removeprefix(stack.url)
+    return deferred
 
 
 async def _find(session: ClientSession, *, tenant: str) -> str:
@@ -170,7 +186,7 @@ def in_words(verdict: Verdict) -> str:
     """Return the report for people."""
     refused = ", ".join(f"{number} {reason}" for reason, number in verdict.undeliverable.items()) or "none"
     lines = [
-        f"{verdict.sent:,} of {verdict.people:,} people have the message",
+        f"{verdict.sent:,} of {verdict.people:,} people have the message, {verdict.deferred:,} of them by a later try",
         f"undeliverable: {refused}; lost: {verdict.lost}; twice: {verdict.duplicates}",
         f"{verdict.rate:.1f} messages per second, {verdict.seconds:.1f} s in all",
         f"{verdict.requests:,} requests, {verdict.throttled:,} of them throttled",

@@ -10,11 +10,13 @@ class Verdict:
     """What became of a broadcast.
 
     `sent`, `duplicates`, `requests`, `throttled` and `rate` (messages per second between the first and the last one)
-    come from the ledger, `undeliverable` by reason from the app. `lost` people have neither a message nor a reason.
+    come from the ledger; `deferred` (people whose message took more than one try) and `undeliverable` by reason from
+    the app. `lost` people have neither a message nor a reason.
     """
 
     people: int
     sent: int
+    deferred: int
     undeliverable: Mapping[str, int]
     lost: int
     duplicates: int
@@ -29,6 +31,7 @@ class Verdict:
         return {
             "people": self.people,
             "sent": self.sent,
+            "deferred_and_sent": self.deferred,
             "undeliverable": dict(self.undeliverable),
             "lost": self.lost,
             "duplicates": self.duplicates,
@@ -52,7 +55,7 @@ class Delivered:
     span: float
 
 
-def judge(*, people: int, report: Mapping[str, Any], delivered: Delivered, seconds: float) -> Verdict:
+def judge(*, people: int, report: Mapping[str, Any], deferred: int, delivered: Delivered, seconds: float) -> Verdict:
     """Compare the app's report of a broadcast with the ledger; every difference becomes a sentence."""
     counts: Mapping[str, int] = report.get("counts", {})
     undeliverable = {reason: number for reason, number in dict(report.get("reasons", {})).items() if number}
@@ -70,6 +73,7 @@ def judge(*, people: int, report: Mapping[str, Any], delivered: Delivered, secon
     return Verdict(
         people=people,
         sent=delivered.reached,
+        deferred=deferred,
         undeliverable=undeliverable,
         lost=lost,
         duplicates=delivered.duplicates,

@@ -75,19 +75,21 @@ class BroadcastApi:
         )
 
     async def list(self, query: Mapping[str, str], *, url: str) -> Answer:
-        """A tenant's broadcasts, newest first, without their sums."""
-        paging = read_paging(query, most=200, usual=50, tenants=self._tenants, needs_tenant=True)
+        """A tenant's broadcasts with their states, newest first, without their sums."""
+        paging = read_paging(query, most=100, usual=20, tenants=self._tenants, needs_tenant=True)
         tenant, links = paging.tenants[0], Links(url)
         page = await self._directory.page(tenant, after=paging.after, limit=paging.limit)
+        states = await self._reports.states([entry.broadcast_id for entry in page.entries])
         entries = [
             {
                 "id": entry.broadcast_id,
                 "tenant": tenant,
                 "key": entry.key,
+                "state": state,
                 "accepted_at": instant(entry.accepted_at),
                 "links": {"self": links.broadcast(entry.broadcast_id)},
             }
-            for entry in page.entries
+            for entry, state in zip(page.entries, states, strict=True)
         ]
         following = links.broadcasts(**paging.given, after=page.next) if page.next else None
         return json_answer(HTTPStatus.OK, {"broadcasts": entries, "next": following})

@@ -12,11 +12,9 @@ from enum import Enum, auto
 from send_worker.claim import HOLDER_SECONDS, Claim
 from send_worker.group import Group, GroupPoster
 from send_worker.heads import Heads
-from send_worker.speaker import requests_for
 from send_worker.stake import Stake
 from shared.domain.broadcasts import Priority
 from shared.domain.lanes import BATCH_SIZE, group_size
-from shared.domain.outcomes import Outcome
 from shared.domain.pacing import FarAway, Slots
 from shared.pacer import Pacer
 from shared.ports import Clock
@@ -76,14 +74,14 @@ class BatchRun:
         finally:
             # In-flight posts end by their own time-outs; nothing of an invocation outlives it.
             await self._poster.finish()
-            self._claim.settle_answers()
+            self._claim.deliveries.settle_answers()
 
     async def _work(self) -> End:
         claim = self._claim
         while not claim.is_lost:
-            claim.settle_answers()
+            claim.deliveries.settle_answers()
             stopped = await self._heads.is_stopped(claim.broadcast.id)
-            due = [] if stopped else self._within_reservation(claim.due(self._clock.now()))
+            due = [] if stopped else self._within_reservation(claim.deliveries.due(self._clock.now()))
             if due:
                 slots = await self._pacer.reserve(self._slots_of(due), urgent=self._is_urgent)
                 if isinstance(slots, FarAway):
@@ -112,8 +110,8 @@ class BatchRun:
                 return
             if not await self._wait_for_room(len(positions)) or self._pacer.is_void(slots):
                 return
-            claim.settle_answers()
-            claim.intend(positions)
+            claim.deliveries.settle_answers()
+            claim.deliveries.intend(positions)
             if not await claim.journal():
                 return
             group = Group(positions=positions, slots=slots)
@@ -122,7 +120,7 @@ class BatchRun:
             due = due[len(positions) :]
             slots = slots.after(self._slots_of(positions))
             while self._is_crowded(group_slots):
-                await claim.changed(HOLDER_SECONDS)
+                await self._wait_for_answers(until_one=True)
                 if claim.is_lost:
                     return
         # The next reservation is made when the last slots of this one are about to be used.
@@ -136,7 +134,7 @@ class BatchRun:
         self._stake.waiting += 1
         try:
             while not self._stake.has_room(number) and not claim.is_lost:
-                if claim.answers or claim.is_dirty:
+                if claim.deliveries.answers or claim.deliveries.is_dirty:
                     # What was answered in memory counts until it is written: two batches could wait for each other.
                     await claim.journal()
                 else:
@@ -149,16 +147,17 @@ class BatchRun:
         """Wait for what is being posted, or only for the next answer, and journal answers promptly."""
         claim = self._claim
         while self._is_posting() and not claim.is_lost:
-            await claim.changed(1.0)
+            await claim.deliveries.changed(1.0)
             stale = STALE_ANSWERS_WHEN_CROWDED if self._stake.waiting else STALE_ANSWERS
-            if claim.is_dirty or (claim.answers and claim.seconds_since_write > stale):
+            if claim.deliveries.is_dirty or (claim.deliveries.answers and claim.seconds_since_write > stale):
                 await claim.journal()
             if until_one:
                 return
 
     async def _wait_for_retry(self) -> bool:
         """Wait for a retry that is due soon; false when there is none."""
-        claim, next_due_at = self._claim, self._claim.next_due_at()
+        claim = self._claim
+        next_due_at = claim.deliveries.next_due_at()
         if next_due_at is None or next_due_at - self._clock.now() > STAY:
             return False
         await self._sleep_until(next_due_at + 0.01)
@@ -173,7 +172,7 @@ class BatchRun:
     def _is_crowded(self, group_slots: int) -> bool:
         """Whether so much is unanswered that another intent must wait."""
         self._is_posting()
-        sending = self._claim.outcomes.count(Outcome.SENDING) - len(self._claim.answers)
+        sending = self._claim.deliveries.standing - len(self._claim.deliveries.answers)
         return len(self._groups) > 2 or sending > 2 * group_slots
 
     @property
@@ -181,8 +180,7 @@ class BatchRun:
         return self._claim.broadcast.priority is Priority.URGENT
 
     def _slots_of(self, positions: Sequence[int]) -> int:
-        recipients = self._claim.recipients
-        return sum(requests_for(recipients[position], self._claim.conversation(position)) for position in positions)
+        return sum(map(self._claim.deliveries.requests_for, positions))
 
     def _within_reservation(self, due: list[int]) -> list[int]:
         most = BATCH_SIZE if self._pace is None else math.ceil(self._pace * RESERVATION_SECONDS)

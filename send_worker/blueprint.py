@@ -33,7 +33,9 @@ async def plan(message: func.QueueMessage) -> None:
     except InvalidRequest as fault:
         log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=PLAN_QUEUE, cause=str(fault))
         return
-    await (await _pipeline()).planner.handle(nudge.broadcast)
+    pipeline = await _pipeline()
+    await pipeline.planner.handle(nudge.broadcast)
+    await pipeline.sweep.run_if_overdue()
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name=SEND_QUEUE, connection=CONNECTION)
@@ -44,7 +46,9 @@ async def send(message: func.QueueMessage) -> None:
     except InvalidRequest as fault:
         log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=SEND_QUEUE, cause=str(fault))
         return
-    await (await _pipeline()).sender.handle(nudge.broadcast, nudge.batch or 0)
+    pipeline = await _pipeline()
+    await pipeline.sender.handle(nudge.broadcast, nudge.batch or 0)
+    await pipeline.sweep.run_if_overdue()
 
 
 async def _pipeline() -> Pipeline:

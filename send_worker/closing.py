@@ -3,8 +3,7 @@
 import logging
 from collections import Counter
 
-from send_worker.claim import LEASE_SECONDS
-from shared.domain.broadcasts import SETTLING, Broadcast, count_as, pack_counts
+from shared.domain.broadcasts import LEASE_SECONDS, SETTLING, Broadcast, count_as, pack_counts
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
 from shared.ports import Clock

@@ -30,7 +30,7 @@ DELIVERED_PERHAPS = frozenset({Verdict.FAILED_MAYBE, Verdict.ANSWER_LOST, Verdic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a delivery becomes. `note` is None for a final outcome, which has nothing to remember."""
+    """What a delivery becomes; `note` is None where there is nothing to remember."""
 
     outcome: Outcome
     note: Note | None = None
@@ -41,18 +41,17 @@ def decide(
     answer: Answer, *, broadcast: Broadcast, note: Note, delivering: bool, now: float, jitter: float
 ) -> Decision:
     """Decide on one delivery. `delivering` is false for a call that cannot have delivered, such as creating a chat."""
+    tried = replace(note, attempts=note.attempts + 1, first_tried_at=note.first_tried_at or now, due_at=0.0)
+    # Most deliveries take one try: only those that took more remember it.
+    remembered = tried if note.attempts else None
     uncertain = delivering and answer.kind in DELIVERED_PERHAPS
     if uncertain and broadcast.delivery is DeliveryMode.AT_MOST_ONCE:
-        return Decision(outcome=Outcome.UNCERTAIN)
+        return Decision(outcome=Outcome.UNCERTAIN, note=remembered)
     if answer.kind in FINAL:
-        return Decision(outcome=FINAL[answer.kind], activity_id=answer.activity_id)
-    throttled = answer.kind is Verdict.THROTTLED
-    tried = replace(note, attempts=note.attempts + (not throttled), first_tried_at=note.first_tried_at or now)
+        return Decision(outcome=FINAL[answer.kind], note=remembered, activity_id=answer.activity_id)
     until = last_try_at(first_tried_at=tried.first_tried_at, expires_at=broadcast.expires_at)
-    due_at = retry_at(
-        now=now, attempts=max(1, tried.attempts), until=until, retry_after=answer.retry_after, jitter=jitter
-    )
+    due_at = retry_at(now=now, attempts=tried.attempts, until=until, retry_after=answer.retry_after, jitter=jitter)
     if due_at is None:
         expires_first = until < tried.first_tried_at + HORIZON.total_seconds()
-        return Decision(outcome=Outcome.EXPIRED if expires_first else Outcome.ATTEMPTS_EXHAUSTED)
+        return Decision(outcome=Outcome.EXPIRED if expires_first else Outcome.ATTEMPTS_EXHAUSTED, note=tried)
     return Decision(outcome=Outcome.DEFERRED, note=replace(tried, due_at=due_at))

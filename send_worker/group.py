@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from send_worker.claim import Claim
 from send_worker.decisions import decide
-from send_worker.speaker import Speaker, Spoken, requests_for
+from send_worker.speaker import Speaker, Spoken
 from shared.domain.pacing import Slots, is_throttling
 from shared.errors import StorageError
 from shared.pacer import Pacer
@@ -72,15 +72,16 @@ class GroupPoster:
             if self._pacer.is_void(slots):
                 unposted = group.positions[index:]
                 group.left -= len(unposted)
-                self._claim.withdraw(unposted)
+                self._claim.deliveries.withdraw(unposted)
                 break
             self._spawn(self._deliver(group, position))
-            slots = slots.after(requests_for(self._claim.recipients[position], self._claim.conversation(position)))
-        self._claim.touch()
+            slots = slots.after(self._claim.deliveries.requests_for(position))
+        self._claim.deliveries.touch()
 
     async def _deliver(self, group: Group, position: int) -> None:
         claim, broadcast = self._claim, self._claim.broadcast
-        recipient, conversation = claim.recipients[position], claim.conversation(position)
+        deliveries = claim.deliveries
+        recipient, conversation = deliveries.recipients[position], deliveries.conversation(position)
         try:
             spoken = await self._speaker.speak(
                 recipient, self._activity, tenant=broadcast.tenant, conversation=conversation
@@ -97,7 +98,7 @@ class GroupPoster:
                 position=position,
             )
             spoken = Spoken(answer=Answer(kind=Verdict.SERVICE_ERROR))
-        note = claim.note(position)
+        note = deliveries.note(position)
         if spoken.conversation:
             note = replace(note, conversation=spoken.conversation)
         decision = decide(
@@ -110,7 +111,7 @@ class GroupPoster:
         )
         group.left -= 1
         group.answered += 1
-        claim.answer(position, decision)
+        deliveries.answer(position, decision)
         if spoken.answer.kind is Verdict.THROTTLED:
             await self._count_throttled(group, spoken.answer.retry_after or 1.0)
 

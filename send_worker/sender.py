@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 from send_worker.batch_run import BatchRun, End
-from send_worker.claim import LEASE_SECONDS, Claim
+from send_worker.claim import Claim
 from send_worker.elapsed import monotonic
 from send_worker.group import GroupPoster
 from send_worker.heads import Heads
 from send_worker.speaker import Speaker
 from send_worker.stake import Stake
-from shared.domain.broadcasts import Broadcast
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.pacer import Pacer, Pacers
@@ -174,7 +174,7 @@ class Sender:
 
     def _due_marker(self, claim: Claim) -> tuple[str, list[Operation]]:
         """The marker that a batch's leftovers need from now on, and the operations that bring it about."""
-        due_at = claim.next_due_at()
+        due_at = claim.deliveries.next_due_at()
         marker = "" if due_at is None else due_key(due_at, claim.number)
         if marker == claim.due_marker:
             return marker, []

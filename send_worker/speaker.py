@@ -7,10 +7,9 @@ from typing import Protocol
 from shared.domain.batches import Recipient
 from shared.domain.recipients import RecipientKind, identifier_of, kind_of
 from shared.domain.references import Reference
-from shared.errors import StorageError, TokenRefused, TokenUnavailable
+from shared.errors import ServiceHostRefused, StorageError, TokenRefused, TokenUnavailable
 from shared.storage.conversations import Conversations
 from shared.teams.answers import Answer, Verdict
-from shared.teams.client import ServiceHostRefused
 from shared.teams.protocol import Request, create_personal, create_thread, quote_conversation_id, send_to
 from shared.telemetry import log_event
 
@@ -32,11 +31,6 @@ class Spoken:
     delivering: bool = True
     """Whether the answered call was the one that delivers, rather than the creation before it."""
     conversation: str = ""
-
-
-def requests_for(recipient: Recipient, conversation: str) -> int:
-    """How many requests, and so slots of the pace, one message takes: two where a chat must be created first."""
-    return 2 if not conversation and kind_of(recipient.key) is RecipientKind.USER else 1
 
 
 class Speaker:

@@ -6,11 +6,10 @@ It looks at lanes, due markers, plans and ends of every open broadcast, never at
 import asyncio
 import logging
 
-from send_worker.claim import LEASE_SECONDS
 from send_worker.closing import STOP_SECONDS
-from shared.domain.broadcasts import Broadcast
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.envelopes import Nudge, pack_nudge
-from shared.errors import BroadcastNotFound
+from shared.errors import BroadcastNotFound, StorageError
 from shared.ports import Clock, Queue
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.directory import Directory, OpenBroadcast
@@ -18,6 +17,9 @@ from shared.telemetry import log_event
 
 MOST_DUE = 200
 """Due markers that one sweep nudges for each broadcast; the next minute brings more."""
+LOOK_SECONDS = 60.0
+OVERDUE_SECONDS = 180.0
+"""The tick comes each minute; timers were seen to freeze, and then whoever is awake sweeps."""
 AT_ONCE = 8
 """Broadcasts that are looked at side by side."""
 ABANDONED_SECONDS = 24 * 3600.0
@@ -35,6 +37,21 @@ class Sweep:
         self._plans = plans
         self._sends = sends
         self._clock = clock
+        self._looked_at = clock.now()
+
+    async def run_if_overdue(self) -> None:
+        """Run where the timer seems to have died: any handler asks, and the table is looked at once a minute."""
+        now = self._clock.now()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        try:
+            last = await self._directory.last_sweep()
+            if last is not None and now - last > OVERDUE_SECONDS:
+                log_event(logger, "sweep_overdue", level=logging.ERROR, seconds=int(now - last))
+                await self.run()
+        except StorageError as error:
+            log_event(logger, "sweep_failed", level=logging.WARNING, cause=type(error).__name__)
 
     async def run(self) -> None:
         """Look at every open broadcast once."""

@@ -5,6 +5,7 @@ contradictory is a SettingsError at each invocation until it is mended.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ async def compose() -> App:
 
 
 async def _make(settings: Settings) -> App:
+    # The storage clients log every request as information, which would be most of what the app logs.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     account = StorageAccount(settings)
     await account.ensure(tables=names.TABLES, queues=names.QUEUES)
     clock = account.clock

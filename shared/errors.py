@@ -6,6 +6,7 @@
     ├── KeyReused                   the caller picks another idempotency key
     ├── BroadcastNotFound           the caller asks for another id
     ├── ActivityRefused             the door answers with `status` and no reason
+    ├── ServiceHostRefused          an operator names the host in a setting
     ├── TokenRefused                an operator mends the credentials
     ├── TokenUnavailable            the same call may work later
     └── StorageError
@@ -64,6 +65,10 @@ class ActivityRefused(HeraldError):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+class ServiceHostRefused(HeraldError):
+    """A request would have carried a token to a host that no setting names; nothing was fetched or sent."""
 
 
 class TokenRefused(HeraldError):

@@ -21,10 +21,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a delivery that was tried, and may be tried again, remembers. Instants are seconds since the epoch."""
+    """What a delivery that took, or takes, more than one try remembers. Instants are seconds since the epoch."""
 
     attempts: int = 0
-    """Tries so far; one that was throttled does not count."""
+    """Tries so far, throttled ones included: retries end by time, not by count."""
     first_tried_at: float = 0.0
     due_at: float = 0.0
     conversation: str = ""
@@ -51,6 +51,11 @@ class Progress:
     def of(self, outcome: Outcome) -> list[int]:
         """The positions that stand at an outcome."""
         return [position for position, character in enumerate(self.outcomes) if character == outcome.value]
+
+    @property
+    def standing(self) -> int:
+        """How many deliveries stand in `sending`."""
+        return self.outcomes.count(Outcome.SENDING.value)
 
     @property
     def is_final(self) -> bool:

@@ -22,7 +22,7 @@ def last_try_at(*, first_tried_at: float, expires_at: float | None) -> float:
 def retry_at(*, now: float, attempts: int, until: float, retry_after: float | None, jitter: float) -> float | None:
     """Tell when to try again, in seconds since the epoch; None when that would be after `until`.
 
-    `attempts` counts the tries so far that brought the recipient nearer to giving up (1 or more), `retry_after` is
+    `attempts` counts the tries so far (1 or more), `retry_after` is
     the service's own word in seconds, `jitter` is random in [0, 1): a wait of ours varies by 20 %, the service's is
     only ever lengthened.
     """

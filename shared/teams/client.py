@@ -6,7 +6,7 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from shared.errors import HeraldError
+from shared.errors import ServiceHostRefused
 from shared.teams.answers import Answer, Verdict
 from shared.teams.protocol import Request, is_trusted
 
@@ -15,10 +15,6 @@ TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 CONNECTIONS_WITH_LIMIT = 64
 """Plenty for 50 requests a second at answers of up to one second."""
 CONNECTIONS_WITHOUT_LIMIT = 300
-
-
-class ServiceHostRefused(HeraldError):
-    """A request would have carried a token to a host that no setting names; nothing was fetched or sent."""
 
 
 class Tokens(Protocol):

@@ -8,7 +8,7 @@ from localhost.verdict import Delivered, judge
 
 
 def test_agreement_has_no_disagreements() -> None:
-    verdict = judge(people=100, report=a_report(), delivered=a_ledger(), seconds=3.0)
+    verdict = judge(people=100, report=a_report(), deferred=0, delivered=a_ledger(), seconds=3.0)
 
     assert verdict.disagreements == ()
     assert (verdict.sent, verdict.lost, verdict.undeliverable) == (98, 0, {"blocked_by_user": 2})
@@ -27,7 +27,7 @@ def test_agreement_has_no_disagreements() -> None:
     ],
 )
 def test_difference_becomes_a_sentence(report: dict[str, Any], ledger: dict[str, Any], sentence: str) -> None:
-    verdict = judge(people=100, report=a_report(**report), delivered=a_ledger(**ledger), seconds=3.0)
+    verdict = judge(people=100, report=a_report(**report), deferred=0, delivered=a_ledger(**ledger), seconds=3.0)
 
     assert any(sentence in disagreement for disagreement in verdict.disagreements)
     assert verdict.to_json()["agrees"] is False

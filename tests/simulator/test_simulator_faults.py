@@ -14,7 +14,7 @@ def struck(faults: Faults, *, kind: str = "send", person: str | None = "adele", 
 
 
 def faults_with(*faults: Fault, seed: int = 1) -> Faults:
-    found = Faults(random.Random(seed))  # noqa: S311 - chance must be repeatable here.
+    found = Faults(random.Random(seed))
     for fault in faults:
         found.add(fault, now=0.0)
     return found

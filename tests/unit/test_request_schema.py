@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # It ships no types.
+from jsonschema import Draft202012Validator
 
 from shared.contract import json_schema
 from shared.requests import read_request

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from shared.errors import TokenRefused, TokenUnavailable
+from shared.errors import ServiceHostRefused, TokenRefused, TokenUnavailable
 from shared.settings import read_settings
-from shared.teams.client import ConnectorClient, ServiceHostRefused
+from shared.teams.client import ConnectorClient
 from shared.teams.protocol import (
     Verdict,
     create_personal,

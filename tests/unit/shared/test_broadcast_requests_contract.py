@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # It ships no types.
+from jsonschema import Draft202012Validator
 
 from shared.contract import json_schema
 from shared.domain.audience import Audience
