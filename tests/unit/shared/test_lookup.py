@@ -100,8 +100,8 @@ def test_the_merge_finds_what_point_reads_would_find(data: st.DataObject) -> Non
         (range(6_000), [*range(400), *range(5_600, 6_000)], 3),  # The gap between two groups is skipped.
         (range(5_000), range(0, 5_000, 40), 6),  # One in forty is still worth a range.
         (range(20_000), range(0, 20_000, 100), 202),  # One in a hundred is read one by one.
-        (range(5_000), range(0, 100), 100),  # A hundred are read one by one.
-        (range(5_000), range(0, 101), 1),  # One more is a range.
+        (range(5_000), range(100), 100),  # A hundred are read one by one.
+        (range(5_000), range(101), 1),  # One more is a range.
     ],
 )
 def test_a_lookup_costs_few_calls(stored: Sequence[int], wanted: Sequence[int], most_calls: int) -> None:

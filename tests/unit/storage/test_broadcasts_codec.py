@@ -181,7 +181,7 @@ def test_a_hundred_recipients_with_very_long_ids_fit_into_their_row_at_every_mom
     progress = Progress(
         outcomes="d" * 100,
         notes={n: Note(attempts=99, first_tried_at=1.8e9, due_at=1.8e9, conversation="c" * 250) for n in range(100)},
-        activity_ids={n: "1" * 250 for n in range(100)},
+        activity_ids=dict.fromkeys(range(100), "1" * 250),
     )
 
     check_limits("b", [insert(batch_key(0), {**codec.pack_new_batch(batch), **codec.pack_progress(progress)})])
@@ -192,6 +192,6 @@ def test_a_hundred_recipients_with_very_long_ids_fit_into_their_row_at_every_mom
     reason="notes and activity ids are one string property each: ids over some 300 characters end in RowTooLarge",
 )
 def test_ids_of_any_length_can_be_journaled() -> None:
-    progress = Progress(outcomes="S" * 100, activity_ids={n: "1" * 400 for n in range(100)})
+    progress = Progress(outcomes="S" * 100, activity_ids=dict.fromkeys(range(100), "1" * 400))
 
     check_limits("b", [merge(batch_key(0), codec.pack_progress(progress), etag="e")])
