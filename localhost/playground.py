@@ -16,6 +16,8 @@ from typing import Any, Self
 from localhost.processes import Child, free_port
 from localhost.tools import PLAYGROUND
 
+RECORDING = "recording.json"
+"""The file, in the Playground's folder, in which it records each call with its answer."""
 _READY_WITHIN = 30.0
 
 
@@ -44,7 +46,7 @@ class Playground:
         people = json.dumps(configuration(bot_id=self._bot_id, tenant_id=self._tenant_id), indent=2)
         (self._folder / ".m365agentsplayground.yml").write_text(people, encoding="utf-8")
         child = Child(
-            [*command, "start", "-p", str(self._port), "-c", "msteams", "--dt"],
+            [*command, "start", "-p", str(self._port), "-c", "msteams", "--dt", "--er"],
             name="playground",
             # It writes its errors to its own log file only, unless stdout is a terminal.
             log=self._folder / "playground.log",
@@ -70,6 +72,7 @@ class Playground:
             **os.environ,
             "TEAMSAPPTESTER_BROWSER": "none",
             "M365_AGENTS_PLAYGROUND_LOGFILE": str(self._folder / "playground.log"),
+            "M365_AGENTS_PLAYGROUND_RECORDING_FILE": str(self._folder / RECORDING),
             "BOT_ENDPOINT": self._bot_endpoint,
         }
 

@@ -17,9 +17,22 @@ from pathlib import Path
 from localhost.azurite import Azurite
 from localhost.playground import Playground
 from localhost.processes import Child, ChildDiedError
+from localhost.settings_check import check_settings
 from localhost.signing_proxy import Signer, SigningProxy
 from localhost.tools import ROOT, ToolError
 from simulator.standin import StandIn
+
+GUIDE = """\
+Herald      {app}
+Playground  {playground}   (opening the page installs the bot for its person)
+logs        {folder}
+
+Send a message that then appears in the page:
+
+  curl -X POST {app}/api/broadcasts -H "Content-Type: application/json" \\
+    -d '{{"version": 1, "audience": {{"everyone": "installed"}}, "content": {{"text": "Hello from Herald"}}}}'
+
+Stop with Ctrl-C."""
 
 
 def main() -> int:
@@ -57,21 +70,23 @@ async def run(*, port: int, playground_port: int, app: str) -> None:
                 port=playground_port,
             )
         )
+        environment = {
+            **os.environ,
+            **environment_of(teams, playground),
+            "AzureWebJobsStorage": storage.connection_string,
+        }
+        await asyncio.to_thread(check_settings, environment)
         host = Child(
             [sys.executable, "-m", "localhost", "--port", str(port), "--app", app, "--state", str(folder / "timers")],
             name="host",
             log=folder / "host.log",
-            environment={
-                **os.environ,
-                **environment_of(teams, playground),
-                "AzureWebJobsStorage": storage.connection_string,
-            },
+            environment=environment,
             folder=ROOT,
         )
         resources.push_async_callback(asyncio.to_thread, host.terminate)
         host.start()
         proxy.app_url = (await asyncio.to_thread(host.announcement))["url"]
-        print(f"Herald      {proxy.app_url}\nPlayground  {playground.url}\nlogs        {folder}\nstop with Ctrl-C")
+        print(GUIDE.format(app=proxy.app_url, playground=playground.url, folder=folder), flush=True)
         await stopped.wait()
 
 

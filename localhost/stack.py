@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from localhost.azurite import Azurite
 from localhost.processes import Child
+from localhost.settings_check import check_settings
 from localhost.tools import ROOT
 from simulator.control import Control
 
@@ -88,6 +89,8 @@ class Stack:
             resources.push_async_callback(self._stop_hosts)
             self.addresses = await asyncio.to_thread(self._simulator.announcement)
             self._control = await resources.enter_async_context(Control(self.addresses["control_url"]))
+            if self._app == "function_app":
+                await asyncio.to_thread(check_settings, self.host_environment())
             await asyncio.gather(*(self.start_host() for _ in range(self._wanted_hosts)))
             if self.hosts:
                 await self._control.set_bot(f"{self.url}/api/messages")

@@ -59,7 +59,14 @@ class Settings(BaseSettings):
     @field_validator("pace", mode="before")
     @classmethod
     def _unlimited(cls, value: object) -> object:
-        return None if isinstance(value, str) and value.strip().lower() == "unlimited" else value
+        if isinstance(value, str) and value.strip().lower() == "unlimited":
+            return None
+        try:
+            return float(value)  # type: ignore[arg-type]  # What float refuses is told in words.
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"HERALD_PACE must be requests per second, such as 49.75, or unlimited, not {value!r}; {DOCS}"
+            ) from error
 
     @field_validator("app_id", "app_tenant_id")
     @classmethod
