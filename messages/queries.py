@@ -5,7 +5,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from messages.problems import bad_query
+from shared.domain.recipients import OBJECT_ID, THREAD_ID, RecipientKind, recipient_key
 
+OBJECT_ID_WORDS = "this must be a person's Entra object id: a GUID"
 _TOKEN = re.compile(r"[0-9a-z!]{1,200}")
 
 
@@ -52,3 +54,21 @@ def read_paging(
         tenants=(tenant,) if tenant else known,
         given={name: value for name, value in (("tenant", tenant), ("limit", limit)) if value},
     )
+
+
+def recipient_keys(recipient: str) -> tuple[str, ...]:
+    """The keys that an id can stand for: a person, or a channel or chat, which look alike. Raises Problem."""
+    given = recipient.strip()
+    if OBJECT_ID.fullmatch(given.lower()):
+        return (recipient_key(RecipientKind.USER, given),)
+    if THREAD_ID.fullmatch(given):
+        return recipient_key(RecipientKind.CHANNEL, given), recipient_key(RecipientKind.CHAT, given)
+    raise bad_query({"recipient": f"{OBJECT_ID_WORDS}, or Teams' id of a channel or chat, beginning with 19:"})
+
+
+def person_key(object_id: str) -> str:
+    """A person's key. Raises Problem."""
+    folded = object_id.strip().lower()
+    if not OBJECT_ID.fullmatch(folded):
+        raise bad_query({"person": OBJECT_ID_WORDS})
+    return recipient_key(RecipientKind.USER, folded)

@@ -1,11 +1,12 @@
-"""Deliveries as CSV (RFC 4180), safe to open in a spreadsheet."""
+"""Reports as CSV (RFC 4180), safe to open in a spreadsheet."""
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLUMNS = ("recipient_kind", "recipient_id", "state", "reason", "attempts", "activity_id", "due_at")
+CSV = "text/csv; charset=utf-8; header=present"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -20,12 +21,18 @@ def wants_csv(accept: str) -> bool:
 
 def write_csv(deliveries: Iterable[Mapping[str, Any]]) -> bytes:
     """Deliveries with a header row, in UTF-8."""
+    recipients = ((one, one["recipient"]) for one in deliveries)
+    return write_rows(
+        COLUMNS, ((whom["kind"], whom["id"], *(one[name] for name in COLUMNS[2:])) for one, whom in recipients)
+    )
+
+
+def write_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """Rows of cells below a header row, in UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for one in deliveries:
-        recipient = one["recipient"]
-        cells = (recipient["kind"], recipient["id"], *(one[name] for name in COLUMNS[2:]))
+    writer.writerow(columns)
+    for cells in rows:
         writer.writerow([_safe(cell) for cell in cells])
     return text.getvalue().encode()
 

@@ -1,5 +1,6 @@
 """Settings: the only reader of the environment. Every name, default and contradiction is checked here, in one place."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -9,8 +10,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
 from shared.errors import SettingsError
+from shared.field_rules import read_duration
 
 DOCS = "see docs/configuration.md"
+UNLIMITED = "unlimited"
+SHORTEST_RETENTION = timedelta(days=1)
+"""Deliveries are tried for a day, and a caller may send a request again for as long as it has doubts."""
 
 
 class AppType(StrEnum):
@@ -42,6 +47,7 @@ class Settings(BaseSettings):
     extra_service_hosts: Annotated[frozenset[str], NoDecode, Field(alias="HERALD_SERVICE_HOSTS")] = frozenset()
     pace: Annotated[float | None, Field(alias="HERALD_PACE", gt=0, le=10_000)] = 49.75
     """Requests per second that Herald allows itself for each tenant; None is no limit."""
+    retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
     service_url_override: Annotated[str, Field(alias="HERALD_SERVICE_URL")] = ""
     login_url_override: Annotated[str, Field(alias="HERALD_LOGIN_URL")] = ""
@@ -67,6 +73,17 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"HERALD_PACE must be requests per second, such as 49.75, or unlimited, not {value!r}; {DOCS}"
             ) from error
+
+    @field_validator("retention_text")
+    @classmethod
+    def _is_retention(cls, value: str) -> str:
+        kept = read_duration(value.strip().upper())
+        if value.strip().lower() != UNLIMITED and (kept is None or kept < SHORTEST_RETENTION):
+            raise SettingsError(
+                "HERALD_RETENTION must be an ISO 8601 duration in weeks, days, hours, minutes or seconds of at least "
+                f"a day, such as P90D, or unlimited, not {value!r}; {DOCS}"
+            )
+        return value.strip().upper()
 
     @field_validator("app_id", "app_tenant_id")
     @classmethod
@@ -140,6 +157,11 @@ class Settings(BaseSettings):
         if self.allowed_tenants:
             return self.allowed_tenants
         return frozenset({self.app_tenant_id}) if self.app_type is not AppType.MULTI_TENANT else frozenset()
+
+    @property
+    def retention(self) -> timedelta | None:
+        """How long ended broadcasts, rejections and poison are kept; None is for ever."""
+        return read_duration(self.retention_text)
 
     @property
     def service_hosts(self) -> frozenset[str]:

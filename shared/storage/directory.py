@@ -6,6 +6,8 @@ open / <broadcast id>                         broadcasts that have not ended
 open / last-sweep                             when the last sweep ran
 """
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -26,6 +28,11 @@ class Entry:
     key: str
     body_hash: str
     accepted_at: float
+
+    @property
+    def place(self) -> str:
+        """Its place in the tenant's list: a page can begin behind it."""
+        return f"{newest_first(self.accepted_at)}!{self.broadcast_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +92,7 @@ class Directory:
             "body_hash": entry.body_hash,
             "accepted_at": entry.accepted_at,
         }
-        listed = f"{_LIST}{newest_first(entry.accepted_at)}!{entry.broadcast_id}"
-        await self._table.write(tenant, [insert(_key_row(entry.key), values), upsert(listed, values)])
+        await self._table.write(tenant, [insert(_key_row(entry.key), values), upsert(_listed(entry), values)])
 
     async def page(self, tenant: str, *, after: str = "", limit: int) -> Page:
         """A page of a tenant's broadcasts, newest first, from behind `after`: the `next` of the page before."""
@@ -95,6 +101,31 @@ class Directory:
         kept = rows[:limit]
         more = kept[-1].key.removeprefix(_LIST) if len(rows) > limit else ""
         return Page(entries=tuple(_entry(row) for row in kept), next=more)
+
+    async def is_open(self, broadcast_id: str) -> bool:
+        """Whether the sweep looks after a broadcast."""
+        return await self._table.get(_OPEN, broadcast_id, select=()) is not None
+
+    async def accepted_before(self, tenant: str, instant: float) -> AsyncIterator[Entry]:
+        """A tenant's broadcasts that were accepted before an instant, newest first. Younger ones are not read."""
+        start = _LIST + newest_first(instant)
+        async for row in self._table.scan(tenant, start=start, end=_LIST + _AFTER):
+            yield _entry(row)
+
+    async def forget_key(self, tenant: str, entry: Entry) -> None:
+        """Give a broadcast's idempotency key free; nothing where it stands for another broadcast by now."""
+        while (row := await self._table.get(tenant, _key_row(entry.key))) is not None:
+            if row.values["broadcast"] != entry.broadcast_id:
+                return
+            # After a conflict, be it the echo of this very write, the row itself tells what stands.
+            with suppress(RowConflict):
+                await self._table.write(tenant, [delete(row.key, etag=row.etag)])
+                return
+
+    async def forget(self, tenant: str, entry: Entry) -> None:
+        """Take a broadcast off the list; no matter if it is off already."""
+        with suppress(RowConflict):
+            await self._table.write(tenant, [delete(_listed(entry))])
 
     async def last_sweep(self) -> float | None:
         """When the last sweep ran, in seconds since the epoch; None before the first."""
@@ -108,6 +139,10 @@ class Directory:
 
 def _key_row(key: str) -> str:
     return f"key!{sha256(key.encode()).hexdigest()}"
+
+
+def _listed(entry: Entry) -> str:
+    return _LIST + entry.place
 
 
 def _entry(row: Row) -> Entry:

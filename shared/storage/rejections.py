@@ -8,20 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from heapq import merge
 
 import orjson
 
-from shared.domain.ids import newest_first
-from shared.errors import Fault, RowConflict
+from shared.errors import Fault
 from shared.ports import Table
-from shared.storage.rows import Row, insert, pack_bytes, unpack_bytes
+from shared.storage.listing import Listing
+from shared.storage.rows import Row, pack_bytes, unpack_bytes
 
 UNKNOWN_TENANT = "unknown"
 MOST_BODY_BYTES = 640 * 1024
 MOST_FAULTS = 1_000
 _MOST_FAULT_BYTES = 200 * 1024
-_LIST, _AFTER = "rejection!", "\x7e"
 
 
 class RejectionSource(StrEnum):
@@ -58,7 +56,7 @@ class Rejections:
     """Reads and writes of rejections."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self._listing = Listing(table, name="rejection")
 
     async def record(self, rejection: Rejection) -> None:
         """Write a rejection once for each queue message, however often the message comes."""
@@ -73,23 +71,16 @@ class Rejections:
             **pack_bytes("faults", _pack_faults(rejection.faults)),
             **pack_bytes("body", rejection.body[:MOST_BODY_BYTES]),
         }
-        listed = f"{_LIST}{newest_first(rejection.at)}!{named}"
-        try:
-            await self._table.write(rejection.tenant, [insert(f"message!{named}", {}), insert(listed, values)])
-        except RowConflict:
-            return
+        await self._listing.record(rejection.tenant, values, at=rejection.at, named=named)
 
     async def page(self, tenants: Sequence[str], *, after: str = "", limit: int) -> RejectionPage:
         """A page of the rejections of several partitions as one list, newest first, from behind `after`."""
-        start = f"{_LIST}{after}\x20" if after else _LIST
-        found: list[list[Row]] = []
-        for tenant in tenants:
-            rows = self._table.scan(tenant, start=start, end=_LIST + _AFTER, limit=limit + 1)
-            found.append([row async for row in rows])
-        merged = list(merge(*found, key=lambda row: row.key))
-        kept = merged[:limit]
-        more = kept[-1].key.removeprefix(_LIST) if len(merged) > limit else ""
-        return RejectionPage(rejections=tuple(_rejection(row) for row in kept), next=more)
+        rows, following = await self._listing.page(tenants, after=after, limit=limit)
+        return RejectionPage(rejections=tuple(_rejection(row) for row in rows), next=following)
+
+    async def remove_before(self, tenant: str, *, before: float) -> int:
+        """Forget what was recorded before an instant, a transaction's worth of it; how many rejections that were."""
+        return await self._listing.remove_before(tenant, before=before)
 
 
 def _rejection(row: Row) -> Rejection:

@@ -14,7 +14,10 @@ from shared.domain.requests import BroadcastRequest
 from shared.requests import read_request
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
+from shared.storage.poison import PoisonMessages
+from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
 from tests.twins.storage import MemoryAccount
 
@@ -68,6 +71,9 @@ class House:
         self.broadcasts = Broadcasts(self.account.table(names.BROADCASTS))
         self.directory = Directory(self.account.table(names.DIRECTORY))
         self.rejections = Rejections(self.account.table(names.REJECTIONS))
+        self.poison = PoisonMessages(self.account.table(names.POISON))
+        self.conversations = Conversations(self.account.table(names.CONVERSATIONS))
+        self.search = RecipientSearch(self.account.table(names.BROADCASTS))
         self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
         self.lookup = KnownEverybody()
         chance, keys = count(1), count(1)
@@ -89,6 +95,7 @@ class House:
             broadcasts=self.broadcasts,
             directory=self.directory,
             rejections=self.rejections,
+            search=self.search,
             clock=self.account.clock,
             tenants=tenants,
             pace=pace,

@@ -1,0 +1,116 @@
+"""The functions of those who watch: people's deliveries, reachability, poison and its replay. Each parses and answers.
+
+All take a function key: an operator can be given the key of one function alone, while the master key, which the level
+`admin` would ask for, also opens the host's own management. Routes do not begin with `admin`, which the host keeps.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import azure.functions as func
+
+from messages.answers import Answer
+from messages.parts import people_api, poison_api, poison_keeper
+from messages.people_api import PeopleApi
+from messages.poison_api import PoisonApi
+from messages.problems import answering
+from shared.composition import compose
+from shared.storage.names import (
+    INSTALL_POISON_QUEUE,
+    INSTALL_QUEUE,
+    PLAN_POISON_QUEUE,
+    PLAN_QUEUE,
+    SEND_POISON_QUEUE,
+    SEND_QUEUE,
+)
+
+CONNECTION = "AzureWebJobsStorage"
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("people_deliveries")
+@blueprint.route("people/{object_id}/deliveries", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def people_deliveries(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell what a person got lately."""
+    object_id = str(req.route_params.get("object_id", ""))
+    return await _of_people(lambda api: api.deliveries(object_id, req.params, url=req.url))
+
+
+@blueprint.function_name("reachability_sums")
+@blueprint.route("reachability", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def reachability_sums(req: func.HttpRequest) -> func.HttpResponse:
+    """Count who can be reached."""
+    return await _of_people(lambda api: api.reachability(req.params, url=req.url))
+
+
+@blueprint.function_name("reachability_people")
+@blueprint.route("reachability/people", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def reachability_people(req: func.HttpRequest) -> func.HttpResponse:
+    """List who can be reached and who cannot."""
+    accept = req.headers.get("Accept", "")
+    return await _of_people(lambda api: api.people(req.params, accept=accept, url=req.url))
+
+
+@blueprint.function_name("poison_list")
+@blueprint.route("poison", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def poison_list(req: func.HttpRequest) -> func.HttpResponse:
+    """List what arrived in poison queues."""
+    return await _of_poison(lambda api: api.list(req.params, url=req.url))
+
+
+@blueprint.function_name("poison_replay")
+@blueprint.route("replay", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def poison_replay(req: func.HttpRequest) -> func.HttpResponse:
+    """Try again what was set aside."""
+    return await _of_poison(lambda api: api.replay(req.get_body()))
+
+
+# Why these take bytes: see messages/blueprint.py.
+@blueprint.function_name("plan_poison")
+@blueprint.queue_trigger(
+    arg_name="message", queue_name=PLAN_POISON_QUEUE, connection=CONNECTION, data_type=func.DataType.BINARY
+)
+async def plan_poison(message: func.QueueMessage) -> None:
+    """Keep a nudge of the planner that failed each of its tries."""
+    await _keep(PLAN_QUEUE, message)
+
+
+@blueprint.function_name("send_poison")
+@blueprint.queue_trigger(
+    arg_name="message", queue_name=SEND_POISON_QUEUE, connection=CONNECTION, data_type=func.DataType.BINARY
+)
+async def send_poison(message: func.QueueMessage) -> None:
+    """Keep a nudge of the sender that failed each of its tries."""
+    await _keep(SEND_QUEUE, message)
+
+
+@blueprint.function_name("install_poison")
+@blueprint.queue_trigger(
+    arg_name="message", queue_name=INSTALL_POISON_QUEUE, connection=CONNECTION, data_type=func.DataType.BINARY
+)
+async def install_poison(message: func.QueueMessage) -> None:
+    """Keep a nudge of the installer that failed each of its tries."""
+    await _keep(INSTALL_QUEUE, message)
+
+
+async def _keep(queue: str, message: func.QueueMessage) -> None:
+    keeper = (await compose()).part(poison_keeper)
+    await keeper.receive(queue, message.get_body(), message_id=message.id or "")
+
+
+async def _of_people(use: Callable[[PeopleApi], Awaitable[Answer]]) -> func.HttpResponse:
+    async def work() -> Answer:
+        return await use((await compose()).part(people_api))
+
+    return _response(await answering(work()))
+
+
+async def _of_poison(use: Callable[[PoisonApi], Awaitable[Answer]]) -> func.HttpResponse:
+    async def work() -> Answer:
+        return await use((await compose()).part(poison_api))
+
+    return _response(await answering(work()))
+
+
+def _response(answer: Answer) -> func.HttpResponse:
+    return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers)
