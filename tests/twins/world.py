@@ -5,11 +5,12 @@ instance can be cut at any moment, without its `finally` clauses having any effe
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
 from send_worker.pipeline import Pipeline, build_pipeline
+from send_worker.speaker import Connector
 from shared.acceptance import Acceptance, Accepted
 from shared.composition import App
 from shared.domain.audience import Audience
@@ -42,6 +43,49 @@ TICK_SECONDS = 60.0
 def object_id(number: int) -> str:
     """The object id of the person with this number, in the order of numbers."""
     return f"00000000-0000-0000-0000-{number:012x}"
+
+
+def compose_app(
+    account: MemoryAccount,
+    *,
+    connector: Connector,
+    pace: float | None,
+    randomness: Callable[[int], bytes] = lambda number: bytes(range(number)),
+) -> App:
+    """An app over storage in memory, as one process composes it."""
+    clock = account.clock
+    conversations = Conversations(account.table(names.CONVERSATIONS))
+    broadcasts, directory = Broadcasts(account.table(names.BROADCASTS)), Directory(account.table(names.DIRECTORY))
+    sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
+    lookup = Lookup(conversations, service_url=SERVICE_URL)
+    return App(
+        settings=read_settings(
+            MicrosoftAppId="app",
+            MicrosoftAppPassword="secret",
+            MicrosoftAppTenantId=TENANT,
+            AzureWebJobsStorage="x",
+        ),
+        clock=clock,
+        broadcasts=broadcasts,
+        directory=directory,
+        conversations=conversations,
+        rejections=Rejections(account.table(names.REJECTIONS)),
+        sends=sends,
+        plans=plans,
+        pacers=Pacers(PaceRows(account.table(names.PACE)), ceiling=pace, clock=clock),
+        connector=connector,  # type: ignore[arg-type]  # the twin has the one method that is used
+        lookup=lookup,
+        acceptance=Acceptance(
+            broadcasts=broadcasts,
+            directory=directory,
+            lookup=lookup,
+            sends=sends,
+            plans=plans,
+            clock=clock,
+            randomness=randomness,
+            pace=pace,
+        ),
+    )
 
 
 class Instance:
@@ -89,39 +133,7 @@ class World:
 
     def app(self) -> App:
         """An app over the world's storage, as one process composes it."""
-        account, clock = self.account, self.account.clock
-        conversations = Conversations(account.table(names.CONVERSATIONS))
-        broadcasts, directory = Broadcasts(account.table(names.BROADCASTS)), Directory(account.table(names.DIRECTORY))
-        sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
-        lookup = Lookup(conversations, service_url=SERVICE_URL)
-        return App(
-            settings=read_settings(
-                MicrosoftAppId="app",
-                MicrosoftAppPassword="secret",
-                MicrosoftAppTenantId=TENANT,
-                AzureWebJobsStorage="x",
-            ),
-            clock=clock,
-            broadcasts=broadcasts,
-            directory=directory,
-            conversations=conversations,
-            rejections=Rejections(account.table(names.REJECTIONS)),
-            sends=sends,
-            plans=plans,
-            pacers=Pacers(PaceRows(account.table(names.PACE)), ceiling=self.pace, clock=clock),
-            connector=self.connector,  # type: ignore[arg-type]  # the twin has the one method that is used
-            lookup=lookup,
-            acceptance=Acceptance(
-                broadcasts=broadcasts,
-                directory=directory,
-                lookup=lookup,
-                sends=sends,
-                plans=plans,
-                clock=clock,
-                randomness=lambda number: bytes(range(number)),
-                pace=self.pace,
-            ),
-        )
+        return compose_app(self.account, connector=self.connector, pace=self.pace)
 
     async def install(self, people: Sequence[int]) -> None:
         """Store the conversation references of these people, as their installs would."""

@@ -1,0 +1,122 @@
+"""Those who use Herald in a storm: they ask by queue or HTTP, ask twice, ask again when nobody answers, and cancel."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+
+from shared.domain.recipients import RecipientKind, recipient_key
+from shared.errors import HeraldError, StorageError
+from shared.storage import names
+from tests.simulation.host import Host
+from tests.simulation.processes import Process
+from tests.simulation.promises import Promises, SeenBroadcast
+from tests.simulation.storm import Ask, Storm
+from tests.twins.storage import MemoryAccount
+from tests.twins.world import TENANT, object_id
+
+URL = "https://herald.test/api/broadcasts"
+PATIENCE = 60.0
+"""Seconds that a caller waits for an HTTP answer."""
+
+
+class Clients:
+    """The callers of one world. They are no part of the app, so nothing happens to them."""
+
+    def __init__(
+        self,
+        storm: Storm,
+        *,
+        account: MemoryAccount,
+        host: Host,
+        promises: Promises,
+        pick: Callable[[], Process | None],
+    ) -> None:
+        self._storm = storm
+        self._account = account
+        self._host = host
+        self._promises = promises
+        self._pick = pick
+        promises.asks = {ask.key: ask for ask in storm.asks}
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """What each of them does, to be run side by side."""
+        asking = [self._ask(ask, after=ask.at) for ask in self._storm.asks]
+        asking += [
+            self._ask(ask, after=ask.at + ask.again_after) for ask in self._storm.asks if ask.again_after is not None
+        ]
+        return asking + [self._cancel(ask) for ask in self._storm.asks if ask.cancel_after is not None]
+
+    async def calm(self) -> None:
+        """When the storm is over an operator puts requests into the queue again that had failed each of their tries."""
+        for body in self._host.poisoned:
+            await self._account.queue(names.BROADCAST_QUEUE).put(body)
+
+    def conversations(self, ask: Ask) -> list[str]:
+        """The keys of the channels and chats that an ask names."""
+        channels = [recipient_key(RecipientKind.CHANNEL, _thread("tacv2", number)) for number in range(ask.channels)]
+        return channels + [recipient_key(RecipientKind.CHAT, _thread("v2", number)) for number in range(ask.chats)]
+
+    async def _ask(self, ask: Ask, *, after: float) -> None:
+        await asyncio.sleep(after)
+        body = orjson.dumps(_document(ask))
+        if ask.by_queue:
+            await self._account.queue(names.BROADCAST_QUEUE).put(body)
+            return
+        await self._until_answered(lambda process: process.api.create(body, key_header=None, url=URL))
+
+    async def _cancel(self, ask: Ask) -> None:
+        await asyncio.sleep(ask.at + (ask.cancel_after or 0.0))
+        while (seen := self._promises.by_key.get(ask.key)) is None:
+            await asyncio.sleep(1.0)
+        known: SeenBroadcast = seen
+        await self._until_answered(lambda process: process.api.cancel(known.id, url=f"{URL}/{known.id}"))
+
+    async def _until_answered(self, call: Callable[[Process], Coroutine[Any, Any, object]]) -> None:
+        """Call until somebody answers: a process that dies or stands still answers nothing."""
+        while True:
+            process = self._pick()
+            if process is not None:
+                task = process.spawn(call(process))
+                await asyncio.wait([task], timeout=PATIENCE)
+                if task.done() and not _should_try_again(task):
+                    return
+            await asyncio.sleep(3.0)
+
+
+def _should_try_again(task: asyncio.Task[Any]) -> bool:
+    """Whether the call failed in passing. Raises what is neither an answer nor a refusal."""
+    error = None if task.cancelled() else task.exception()
+    if error is None or (isinstance(error, HeraldError) and not isinstance(error, StorageError)):
+        return False
+    if isinstance(error, StorageError):
+        return True
+    # Problems of the HTTP API (it has ended already) are answers, too.
+    if type(error).__module__.startswith("messages."):
+        return False
+    raise error
+
+
+def _document(ask: Ask) -> dict[str, Any]:
+    audience: dict[str, Any] = {
+        "users": [object_id(number) for number in ask.users],
+        "channels": [_thread("tacv2", number) for number in range(ask.channels)],
+        "chats": [_thread("v2", number) for number in range(ask.chats)],
+        "everyone": "installed" if ask.everyone else None,
+    }
+    options: dict[str, Any] = {"delivery": ask.delivery.value, "priority": ask.priority.value}
+    if ask.expires_after is not None:
+        options["expires_after"] = f"PT{ask.expires_after:.0f}S"
+    return {
+        "version": 1,
+        "key": ask.key,
+        "tenant": TENANT,
+        "audience": {name: value for name, value in audience.items() if value},
+        "content": {"text": ask.key},
+        "options": options,
+    }
+
+
+def _thread(domain: str, number: int) -> str:
+    return f"19:{number:032x}@thread.{domain}"

@@ -1,0 +1,167 @@
+"""The Connector of a storm: a token bucket, every answer that Teams has, and a ledger of what arrived."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import orjson
+
+from shared.domain.recipients import RecipientKind, recipient_key
+from shared.errors import TokenRefused
+from shared.teams.answers import Answer, Verdict
+from shared.teams.protocol import Request
+from tests.simulation.processes import Process
+from tests.simulation.promises import Promises
+from tests.simulation.storm import PASSING, REFUSALS, Storm
+from tests.simulation.trace import Trace
+from tests.twins.world import object_id
+
+TIMEOUT = 10.0
+"""Seconds after which the client gives up, as `shared/teams/client.py` does."""
+SLOWEST = 20.0
+DELIVERS_PERHAPS = frozenset({Verdict.FAILED_MAYBE, Verdict.SERVICE_ERROR})
+BELIEVED_SHARE = 49.75 / 50.0
+
+
+class StormConnector:
+    """Takes calls of all processes. A delivery takes effect when the call is made, whatever its answer."""
+
+    def __init__(
+        self,
+        storm: Storm,
+        *,
+        dice: random.Random,
+        trace: Trace,
+        promises: Promises,
+        running: Callable[[], Process],
+        on_call: Callable[[str], None],
+    ) -> None:
+        self._storm = storm
+        self._dice = dice
+        self._trace = trace
+        self._promises = promises
+        self._running = running
+        self._on_call = on_call
+        believed = None if storm.pace is None else storm.pace / BELIEVED_SHARE
+        self._rate = believed
+        self._depth = 0.0 if believed is None else max(10.0, believed)
+        self._tokens = self._depth
+        self._filled_at = 0.0
+        self.posts = 0
+        self.refused_by_bucket = 0
+        self.activities = 0
+
+    async def send(self, request: Request) -> Answer:
+        """Take a call, deliver or not, and answer in time, late or never."""
+        process = self._running()
+        now = asyncio.get_running_loop().time()
+        self._on_call("connector")
+        if now < self._storm.until and any(window.covers(now) for window in self._storm.token_windows):
+            self._trace.fault(now, process.life.name, "token_refused")
+            raise TokenRefused("the simulated provider refuses")
+        body = orjson.loads(request.body) if request.body else {}
+        if request.method != "POST" or "bot" not in body and "text" not in body:
+            # An edit, a recall, or something of a later version: it delivers nothing new.
+            await self._wait(process)
+            return Answer(kind=Verdict.ACCEPTED)
+        if "members" in body:
+            return await self._create(process, str(body["members"][0]["id"]), now)
+        key = str(body["activity"]["text"] if "activity" in body else body["text"])
+        return await self._deliver(process, key, _recipient(request, body), now)
+
+    async def _create(self, process: Process, member: str, now: float) -> Answer:
+        answer, lost = self._draw(process, now)
+        self._trace.note(now, process.life.name, "create", f"{member[-4:]} {answer.kind.name}")
+        await self._wait(process)
+        if answer.kind is Verdict.ACCEPTED:
+            answer = Answer(kind=Verdict.ACCEPTED, conversation_id=f"a:{_number(member)}")
+        return Answer(kind=Verdict.ANSWER_LOST) if lost else answer
+
+    async def _deliver(self, process: Process, key: str, recipient: str, now: float) -> Answer:
+        answer, lost = self._draw(process, now)
+        perhaps = answer.kind in DELIVERS_PERHAPS and self._dice.random() < 0.5
+        delivered = answer.kind is Verdict.ACCEPTED or perhaps
+        waits = self._draw_wait(process)
+        lost = lost or waits > TIMEOUT
+        self.posts += 1
+        self._trace.note(now, process.life.name, "post", f"{key} {recipient[-4:]} {answer.kind.name} lost={lost}")
+        self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)
+        self._on_call("connector")
+        await asyncio.sleep(min(waits, TIMEOUT))
+        self._on_call("connector")
+        if lost:
+            return Answer(kind=Verdict.ANSWER_LOST, code="ServerTimeoutError")
+        if answer.kind is not Verdict.ACCEPTED:
+            return answer
+        self.activities += 1
+        return Answer(kind=Verdict.ACCEPTED, activity_id=f"m{self.activities}", conversation_id=recipient)
+
+    def _draw(self, process: Process, now: float) -> tuple[Answer, bool]:
+        """What it answers, and whether that is lost on its way."""
+        if not self._has_token(now):
+            self.refused_by_bucket += 1
+            if now < self._storm.until and self._storm.real_rate < 1:
+                self._trace.fault(now, process.life.name, "real_rate_lower")
+            return Answer(kind=Verdict.THROTTLED, retry_after=1.0), False
+        if now >= self._storm.until:
+            return Answer(kind=Verdict.ACCEPTED), False
+        storm, draw = self._storm, self._dice.random
+        for burst in storm.bursts:
+            if burst.covers(now):
+                return self._wrong(process, Verdict.THROTTLED, "burst", retry_after=burst.retry_after or None), False
+        if storm.lone_throttled and draw() < storm.lone_throttled:
+            after = self._dice.choice([None, 3.0, 30.0, 120.0])
+            return self._wrong(process, Verdict.THROTTLED, "lone_throttled", retry_after=after), False
+        if storm.refused and draw() < storm.refused:
+            verdict = self._dice.choice(REFUSALS)
+            return self._wrong(process, verdict, f"answer_{verdict.name.lower()}"), False
+        if storm.passing and draw() < storm.passing:
+            verdict = self._dice.choice(PASSING)
+            return self._wrong(process, verdict, f"answer_{verdict.name.lower()}"), False
+        if storm.connector_answer_lost and draw() < storm.connector_answer_lost:
+            self._trace.fault(now, process.life.name, "connector_answer_lost")
+            return Answer(kind=Verdict.ACCEPTED), True
+        return Answer(kind=Verdict.ACCEPTED), False
+
+    def _wrong(self, process: Process, verdict: Verdict, fault: str, *, retry_after: float | None = None) -> Answer:
+        self._trace.fault(asyncio.get_running_loop().time(), process.life.name, fault)
+        return Answer(kind=verdict, retry_after=retry_after)
+
+    def _has_token(self, now: float) -> bool:
+        if self._rate is None:
+            return True
+        rate = self._rate * (self._storm.real_rate if now < self._storm.until else 1.0)
+        self._tokens = min(self._depth, self._tokens + (now - self._filled_at) * rate)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _draw_wait(self, process: Process) -> float:
+        now = asyncio.get_running_loop().time()
+        if now < self._storm.until and self._storm.slow_answer and self._dice.random() < self._storm.slow_answer:
+            self._trace.fault(now, process.life.name, "slow_answer")
+            return self._dice.uniform(1.0, SLOWEST)
+        return self._storm.connector_seconds * (0.6 + self._dice.expovariate(2.5))
+
+    async def _wait(self, process: Process) -> None:
+        await asyncio.sleep(min(TIMEOUT, self._draw_wait(process)))
+        self._on_call("connector")
+
+
+def _recipient(request: Request, body: dict[str, object]) -> str:
+    """The key of the recipient that a message is for."""
+    channel_data = body.get("channelData")
+    if isinstance(channel_data, dict) and "channel" in channel_data:
+        return recipient_key(RecipientKind.CHANNEL, str(channel_data["channel"]["id"]))
+    conversation = unquote(request.url.split("/conversations/")[1].removesuffix("/activities"))
+    if conversation.startswith("a:"):
+        return recipient_key(RecipientKind.USER, object_id(int(conversation[2:])))
+    return recipient_key(RecipientKind.CHAT, conversation)
+
+
+def _number(member: str) -> int:
+    """The person's number, whether named by object id or by 29: id."""
+    return int(member[3:]) if member.startswith("29:") else int(member.rpartition("-")[2], 16)

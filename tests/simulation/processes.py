@@ -1,0 +1,99 @@
+"""A process of the app: the real handlers over the world's storage, with clocks of its own, cut or frozen at will."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any
+
+from messages.parts import broadcast_api, broadcast_requests
+from send_worker.pipeline import build_pipeline
+from send_worker.speaker import Connector
+from shared.composition import App
+from shared.envelopes import unpack_nudge
+from shared.errors import InvalidRequest
+from shared.storage import names
+from tests.simulation.loop import LIFE, Life
+from tests.twins.storage import MemoryAccount, MemoryQueue, MemoryTable
+from tests.twins.world import compose_app
+
+NEVER = -1e9
+
+
+class ProcessAccount(MemoryAccount):
+    """The world's storage as one process sees it: the same tables, through its own estimate of storage's clock."""
+
+    def __init__(self, shared: MemoryAccount, *, error: float) -> None:
+        self._shared = shared
+        self._error = error
+
+    def now(self) -> float:
+        """Storage's clock as this process knows it."""
+        return self._shared.now() + self._error
+
+    def table(self, name: str) -> MemoryTable:
+        """The world's table."""
+        return self._shared.table(name)
+
+    def queue(self, name: str) -> MemoryQueue:
+        """The world's queue."""
+        return self._shared.queue(name)
+
+
+class Process:
+    """One process. What it starts runs in its own context, by which the loop and the hooks know whose step it is."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        account: MemoryAccount,
+        connector: Connector,
+        pace: float | None,
+        clock_error: float,
+        wall_error: float,
+        randomness: Callable[[int], bytes],
+    ) -> None:
+        self.life = Life(name)
+        self.wall_error = wall_error
+        self.in_flight: dict[int, object] = {}
+        """What the host has handed to it and not heard of again."""
+        self.harmed_at = NEVER
+        """When a fault last touched it: a failed call, or a freeze."""
+        self.thawed_at = NEVER
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.context: Context = copy_context()
+        self.context.run(LIFE.set, self.life)
+        self.app: App = compose_app(
+            ProcessAccount(account, error=clock_error), connector=connector, pace=pace, randomness=randomness
+        )
+        self.pipeline = build_pipeline(self.app)
+        self.api = broadcast_api(self.app)
+        self.requests = broadcast_requests(self.app)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start work in this process."""
+        task = asyncio.get_running_loop().create_task(work, context=self.context)
+        self.tasks.append(task)
+        return task
+
+    def was_harmed_since(self, at: float) -> bool:
+        """Whether a fault touched it since then."""
+        return self.life.is_cut or self.harmed_at >= at
+
+    async def handle(self, queue: str, body: bytes, message_id: str) -> None:
+        """Do what the trigger of this queue does: see the blueprints."""
+        if queue == names.BROADCAST_QUEUE:
+            await self.requests.receive(body, message_id=message_id)
+            return
+        if queue == names.BROADCAST_POISON_QUEUE:
+            await self.requests.receive_poison(body, message_id=message_id)
+            return
+        try:
+            nudge = unpack_nudge(body)
+        except InvalidRequest:
+            return
+        if queue == names.PLAN_QUEUE:
+            await self.pipeline.planner.handle(nudge.broadcast)
+        else:
+            await self.pipeline.sender.handle(nudge.broadcast, nudge.batch or 0)
+        await self.pipeline.sweep.run_if_overdue()

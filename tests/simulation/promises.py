@@ -1,0 +1,288 @@
+"""What Herald promises, checked at every write of a row and at every call to the Connector.
+
+The checks keep their own picture of the tables, drawn from the writes alone, so that each costs no more than the row
+that is being written.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
+from shared.domain.outcomes import Outcome
+from shared.storage import broadcast_rows as codec
+from shared.storage.broadcasts import HEAD
+from shared.storage.rows import Operation, Row, Value
+from tests.simulation.processes import Process
+from tests.simulation.storm import Ask
+
+AFTER_CANCEL = 10.0
+"""Seconds after a cancel or an expiry until which something may still be posted."""
+FINAL = frozenset(outcome.value for outcome in Outcome if not outcome.is_open)
+SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
+FRUITLESS_FAULTS = 5
+"""A batch is set aside after so many claims without an answer, so at least so many faults explain one."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SeenRow:
+    """A batch row as its writes show it."""
+
+    broadcast: str
+    number: int
+    recipients: tuple[str, ...]
+    outcomes: str
+    writer: str = ""
+    lease: str = ""
+    written_at: float = 0.0
+    former: set[str] = field(default_factory=set)
+    """Tokens of claims that were followed by another one."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SeenBroadcast:
+    """A broadcast as its writes show it."""
+
+    id: str
+    key: str
+    ask: Ask | None
+    delivery: DeliveryMode
+    expires_at: float | None
+    accepted_at: float
+    cancelled_at: float | None = None
+    finished_at: float | None = None
+    sums: str = ""
+    paused: str = ""
+    rows: dict[int, SeenRow] = field(default_factory=dict)
+    parked: set[int] = field(default_factory=set)
+
+    @property
+    def stopped_at(self) -> float | None:
+        """The earlier of cancel and expiry."""
+        return min((at for at in (self.cancelled_at, self.expires_at) if at is not None), default=None)
+
+
+class Promises:
+    """Watches writes and posts. `broken` holds what was not kept; `now` is virtual time since the start."""
+
+    def __init__(self, *, epoch: float, now: Callable[[], float], on_broken: Callable[[str], None]) -> None:
+        self._epoch = epoch
+        self._now = now
+        self._on_broken = on_broken
+        self.asks: dict[str, Ask] = {}
+        self.broken: list[str] = []
+        self.broadcasts: dict[str, SeenBroadcast] = {}
+        self.by_key: dict[str, SeenBroadcast] = {}
+        self.places: dict[tuple[str, str], tuple[SeenRow, int]] = {}
+        self.ledger: Counter[tuple[str, str]] = Counter()
+        self.excused: set[tuple[str, str]] = set()
+        """Deliveries whose doubling a fault explains."""
+        self.writers: dict[str, Process] = {}
+        self.doubled = 0
+        self.harm = 0
+
+    def fail(self, sentence: str) -> None:
+        """A promise is broken."""
+        self.broken.append(sentence)
+        self._on_broken(sentence)
+
+    def note_writers(self, process: Process | None, operations: Iterable[Operation]) -> None:
+        """Remember whose tokens these are, before the write takes effect."""
+        if process is not None:
+            for operation in operations:
+                writer = operation.values.get("writer")
+                if writer and operation.key.startswith("batch!"):
+                    self.writers.setdefault(str(writer), process)
+
+    def wrote(self, broadcast: str, operations: tuple[Operation, ...]) -> None:
+        """A transaction on a broadcast's partition took effect."""
+        for operation in operations:
+            if operation.key.startswith("batch!"):
+                self._wrote_batch(broadcast, operation)
+            elif operation.key == HEAD:
+                self._wrote_head(broadcast, operation)
+            elif operation.key.startswith("parked!"):
+                self._wrote_parked(broadcast, operation)
+
+    def posted(self, process: Process, key: str, recipient: str, *, delivered: bool, uncertain: bool) -> None:
+        """A request about a delivery reached the Connector. `uncertain` when its answer does not tell the outcome."""
+        seen = self.by_key[key]
+        now = self._now()
+        name = f"{recipient} of {key}"
+        row, position = self.places[seen.id, recipient]
+        frozen_lately = now - process.thawed_at < 60.0
+        stopped_at = seen.stopped_at
+        if stopped_at is not None and now > stopped_at + AFTER_CANCEL and process.thawed_at < stopped_at:
+            self.fail(f"{name} was posted {now - stopped_at:.1f} s after its broadcast was stopped")
+        stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
+        if not stands and not frozen_lately:
+            self.fail(f"{name} was posted while its row says {row.outcomes[position]!r}, without an intent of its own")
+        if not delivered:
+            return
+        place = seen.id, recipient
+        self.ledger[place] += 1
+        if self.ledger[place] > 1:
+            self.doubled += 1
+            if seen.delivery is DeliveryMode.AT_MOST_ONCE:
+                self.fail(f"{name} was delivered {self.ledger[place]} times with at_most_once")
+            elif place not in self.excused:
+                self.fail(f"{name} was delivered twice, and no fault explains it")
+        if uncertain:
+            self.excused.add(place)
+
+    def cut(self, process: Process, *, most: float) -> None:
+        """A process dies: what it leaves in `sending` is bounded by two seconds of its pace."""
+        if process.harmed_at >= 0:
+            return
+        standing = sum(
+            row.outcomes.count(SENDING)
+            for seen in self.broadcasts.values()
+            for row in seen.rows.values()
+            if row.lease and self.writers.get(row.writer) is process
+        )
+        if standing > most:
+            self.fail(f"{process.life.name} left {standing} deliveries in `sending`, {most} are allowed")
+
+    def _wrote_head(self, broadcast: str, operation: Operation) -> None:
+        values = operation.values
+        seen = self.broadcasts.get(broadcast)
+        if seen is None:
+            seen = self._new_broadcast(broadcast, values)
+        if "cancelled_at" in values and seen.cancelled_at is None:
+            # The moment at which everybody can know of it.
+            seen.cancelled_at = self._now()
+        seen.paused = str(values.get("paused", seen.paused))
+        if "finished_at" in values:
+            if seen.finished_at is not None and str(values["sums"]) != seen.sums:
+                self.fail(f"{seen.key} was closed twice with other sums: {seen.sums}, then {values['sums']}")
+            seen.finished_at, seen.sums = float(values["finished_at"]), str(values["sums"])
+
+    def _new_broadcast(self, broadcast: str, values: Mapping[str, Value]) -> SeenBroadcast:
+        expires_at = values.get("expires_at")
+        seen = SeenBroadcast(
+            id=broadcast,
+            key=str(values["key"]),
+            ask=self.asks.get(str(values["key"])),
+            delivery=DeliveryMode(str(values["delivery"])),
+            expires_at=None if expires_at is None else float(expires_at) - self._epoch,
+            accepted_at=self._now(),
+        )
+        if seen.key in self.by_key:
+            self.fail(f"{seen.key} became two broadcasts")
+        self.broadcasts[broadcast] = self.by_key[seen.key] = seen
+        return seen
+
+    def _wrote_parked(self, broadcast: str, operation: Operation) -> None:
+        parked = self.broadcasts[broadcast].parked
+        number = int(operation.key.removeprefix("parked!"))
+        if operation.kind == "delete":
+            parked.discard(number)
+            return
+        parked.add(number)
+        if self.harm < FRUITLESS_FAULTS:
+            self.fail(f"{operation.key} was set aside after {self.harm} faults")
+
+    def _wrote_batch(self, broadcast: str, operation: Operation) -> None:
+        number = int(operation.key.removeprefix("batch!"))
+        seen = self.broadcasts[broadcast]
+        row = seen.rows.get(number)
+        if row is None:
+            self._new_row(seen, number, operation)
+            return
+        values = operation.values
+        writer = str(values.get("writer", row.writer))
+        if writer != row.writer:
+            self._changed_hands(seen, row, writer)
+        elif writer in row.former:
+            self.fail(f"{self._name(row)}: two live writers")
+        outcomes = str(values.get("outcomes", row.outcomes))
+        if outcomes != row.outcomes:
+            self._changed_outcomes(seen, row, outcomes)
+        row.lease = str(values.get("lease", row.lease))
+        row.written_at = self._now()
+
+    def _changed_hands(self, seen: SeenBroadcast, row: SeenRow, writer: str) -> None:
+        if writer in row.former:
+            self.fail(f"{self._name(row)}: written under the lease of a claim that was followed by another")
+        age = self._now() - row.written_at
+        if row.lease and age <= LEASE_SECONDS:
+            self.fail(f"{self._name(row)}: claimed while a lease of {age:.1f} s was live")
+        if SENDING in row.outcomes:
+            holder = self.writers.get(row.writer)
+            if holder is not None and not holder.was_harmed_since(row.written_at):
+                self.fail(f"{self._name(row)}: left with deliveries in `sending`, and no fault explains it")
+            self.excused.update(
+                (seen.id, row.recipients[position])
+                for position, outcome in enumerate(row.outcomes)
+                if outcome == SENDING
+            )
+        if row.writer:
+            row.former.add(row.writer)
+        row.writer = writer
+
+    def _changed_outcomes(self, seen: SeenBroadcast, row: SeenRow, outcomes: str) -> None:
+        if len(outcomes) != len(row.outcomes):
+            self.fail(f"{self._name(row)}: {len(row.outcomes)} outcomes became {len(outcomes)}")
+            return
+        for position, (old, new) in enumerate(zip(row.outcomes, outcomes, strict=True)):
+            if old == new:
+                continue
+            place = seen.id, row.recipients[position]
+            if old in FINAL:
+                self.fail(f"{self._name(row)}: {place[1]} was final at {old!r} and became {new!r}")
+            if new == SENT and not self.ledger[place]:
+                self.fail(f"{self._name(row)}: {place[1]} is called sent, and never arrived")
+            if new == SENDING and self.ledger[place] and seen.delivery is DeliveryMode.AT_MOST_ONCE:
+                self.fail(f"{self._name(row)}: {place[1]} is tried again with at_most_once, and had arrived")
+        row.outcomes = outcomes
+
+    def _new_row(self, seen: SeenBroadcast, number: int, operation: Operation) -> None:
+        stored = Row(partition=seen.id, key=operation.key, values=operation.values, etag="", written_at=0, read_at=0)
+        recipients = tuple(recipient.key for recipient in codec.unpack_batch(stored, number).recipients)
+        outcomes = str(operation.values["outcomes"])
+        row = SeenRow(
+            broadcast=seen.id, number=number, recipients=recipients, outcomes=outcomes, written_at=self._now()
+        )
+        if len(outcomes) != len(recipients):
+            self.fail(f"{self._name(row)}: {len(recipients)} recipients have {len(outcomes)} outcomes")
+        for position, recipient in enumerate(recipients):
+            if (seen.id, recipient) in self.places:
+                self.fail(f"{self._name(row)}: {recipient} was planned before")
+            self.places[seen.id, recipient] = row, position
+        seen.rows[number] = row
+
+    def _name(self, row: SeenRow) -> str:
+        return f"batch {row.number} of {self.broadcasts[row.broadcast].key}"
+
+
+def end_faults(seen: SeenBroadcast, wanted: frozenset[str], *, perhaps: frozenset[str]) -> list[str]:
+    """What is wrong with a broadcast at the very end: its audience, its outcomes, its sums.
+
+    `perhaps` are people who came to be installed while it was planned.
+    """
+    found = list[str]()
+    planned = {recipient for row in seen.rows.values() for recipient in row.recipients}
+    if planned - wanted - perhaps:
+        found.append(f"{seen.key}: {len(planned - wanted - perhaps)} were planned who were not asked for")
+    if seen.stopped_at is None and not planned >= wanted:
+        found.append(f"{seen.key}: {len(wanted - planned)} of its audience were never planned")
+    still_open = Counter(
+        outcome
+        for row in seen.rows.values()
+        if row.number not in seen.parked
+        for outcome in row.outcomes
+        if outcome not in FINAL
+    )
+    if seen.stopped_at is None and still_open:
+        found.append(f"{seen.key}: not final at the end: {dict(still_open)}")
+    if seen.parked and seen.stopped_at is None:
+        return found
+    if seen.finished_at is None:
+        return [*found, f"{seen.key}: never closed"]
+    sums = unpack_counts(seen.sums)
+    left_open = {outcome.name: number for outcome, number in sums.items() if outcome.is_open and number}
+    if left_open:
+        found.append(f"{seen.key}: closed with open deliveries: {left_open}")
+    if sums.total() != len(planned):
+        found.append(f"{seen.key}: closed with {sums.total()} deliveries of {len(planned)}")
+    return found

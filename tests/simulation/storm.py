@@ -1,0 +1,235 @@
+"""A storm: one random bad day, drawn from a seed. Which faults it has, how often, and what is asked of Herald meanwhile.
+
+Each fault is on or off for the whole storm (swarm testing): a storm with everything in it hides what a single fault
+would show.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.teams.answers import Verdict
+
+Choice = TypeVar("Choice")
+
+SMALL = 40
+"""People of a small storm, at most; its knobs make batches, runs and pages small as well."""
+MOST_PEOPLE = 2_000
+MOST_NAMED = 300
+
+REFUSALS = (
+    Verdict.NOT_INSTALLED,
+    Verdict.BLOCKED_BY_USER,
+    Verdict.BLOCKED_BY_ADMIN,
+    Verdict.CONVERSATION_GONE,
+    Verdict.REJECTED,
+    Verdict.TOO_LARGE,
+    Verdict.WRONG_HOST,
+    Verdict.UNAUTHORIZED,
+)
+PASSING = (Verdict.BUSY, Verdict.UNREACHABLE, Verdict.FAILED_MAYBE, Verdict.SERVICE_ERROR, Verdict.THROTTLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of time in which something is wrong: by `share` of all calls, or with this word to wait."""
+
+    start: float
+    length: float
+    share: float = 1.0
+    retry_after: float = 0.0
+
+    def covers(self, now: float) -> bool:
+        """Whether it is going on."""
+        return self.start <= now < self.start + self.length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One broadcast that somebody asks for. Times are virtual seconds from the start."""
+
+    number: int
+    at: float
+    by_queue: bool
+    again_after: float | None
+    """The same request once more, so much later."""
+    users: tuple[int, ...] = ()
+    channels: int = 0
+    chats: int = 0
+    everyone: bool = False
+    delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE
+    priority: Priority = Priority.NORMAL
+    expires_after: float | None = None
+    cancel_after: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Its idempotency key, which is also its text."""
+        return f"ask-{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """Everything that the seed decides before the run; what happens call by call is drawn during it."""
+
+    seed: int
+    instances: int
+    installed: int
+    pace: float | None
+    asks: tuple[Ask, ...]
+    until: float
+    """The second at which all faults stop."""
+    knobs: dict[str, int]
+    storage_seconds: float
+    connector_seconds: float
+    clock_error: float
+    nudge_lost: float
+    nudge_doubled: float
+    nudge_late: float
+    nudge_garbled: float
+    nudge_poisoned: float
+    nudge_reordered: bool
+    tick_lost: float
+    cuts: int
+    cut_chance: float
+    freezes: int
+    freeze_chance: float
+    storage_fails: float
+    answer_lost: float
+    answer_echoed: float
+    conflict: float
+    write_late: float
+    page_fails: float
+    outages: tuple[Window, ...]
+    refused: float
+    passing: float
+    connector_answer_lost: float
+    lone_throttled: float
+    slow_answer: float
+    bursts: tuple[Window, ...]
+    real_rate: float
+    """The Connector's own rate as a share of what Herald believes; below 1 it throttles."""
+    token_windows: tuple[Window, ...]
+
+    @property
+    def is_throttling(self) -> bool:
+        """Whether anything in it makes the Connector throttle, or senders come late."""
+        return bool(self.bursts) or self.real_rate < 1 or self.lone_throttled > 0 or self.passing > 0
+
+    @property
+    def patience(self) -> float:
+        """Virtual seconds from the end of the faults within which everything must be final.
+
+        A retry waits about as long as the delivery has failed already, at most 15 minutes (18 with jitter); a lease,
+        two ticks and a message that the host hid for ten minutes come on top.
+        """
+        return 1800.0
+
+
+def draw_storm(seed: int, *, people: int = SMALL) -> Storm:
+    """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
+    dice = random.Random(f"storm {seed} {people}")
+    small = people <= SMALL
+
+    def sometimes(share: float, *values: Choice, other: Choice) -> Choice:
+        return dice.choice(values) if dice.random() < share else other
+
+    pace: float | None = dice.choice([49.75, 49.75, 49.75, 5.0, None]) if small else dice.choice([49.75, 49.75, None])
+    busy = 60.0 if small else 60.0 + people * 1.5 / (pace or 500.0)
+    until = busy * dice.uniform(0.5, 3.0)
+    token_windows = sometimes(0.1, (Window(start=dice.uniform(0, busy / 2), length=600.0),), other=())
+    if token_windows:
+        until = max(until, token_windows[0].start + 620.0)
+    installed = dice.choice([1, people // 4, people // 2, people])
+    storm = Storm(
+        seed=seed,
+        instances=dice.choice([2, 2, 3, 4]),
+        installed=installed,
+        pace=pace,
+        asks=tuple(
+            _draw_ask(dice, number, busy, installed=installed, people=people) for number in range(dice.choice([1, 1, 2, 3]))
+        ),
+        until=until,
+        knobs=_draw_knobs(dice) if small else {},
+        storage_seconds=dice.choice([0.002, 0.008, 0.008, 0.05, 0.3]),
+        connector_seconds=dice.choice([0.05, 0.12, 0.12, 0.4]),
+        clock_error=sometimes(0.3, 0.02, 0.1, other=0.0),
+        nudge_lost=sometimes(0.3, 0.1, 0.5, other=0.0),
+        nudge_doubled=sometimes(0.3, 0.1, 0.3, other=0.0),
+        nudge_late=sometimes(0.2, 0.1, 0.4, other=0.0),
+        nudge_garbled=sometimes(0.1, 0.1, other=0.0),
+        nudge_poisoned=sometimes(0.1, 0.1, other=0.0),
+        nudge_reordered=dice.random() < 0.3,
+        tick_lost=sometimes(0.1, 0.5, 1.0, other=0.0),
+        cuts=sometimes(0.4, 1, 2, 4, other=0),
+        cut_chance=dice.choice([0.002, 0.01, 0.05]),
+        freezes=sometimes(0.25, 1, 2, other=0),
+        freeze_chance=dice.choice([0.002, 0.01, 0.05]),
+        storage_fails=sometimes(0.2, 0.02, 0.1, other=0.0),
+        answer_lost=sometimes(0.2, 0.02, 0.1, other=0.0),
+        answer_echoed=sometimes(0.25, 0.02, 0.1, other=0.0),
+        conflict=sometimes(0.1, 0.02, 0.1, other=0.0),
+        write_late=sometimes(0.15, 0.02, 0.1, other=0.0),
+        page_fails=sometimes(0.15, 0.05, 0.3, other=0.0),
+        outages=tuple(
+            Window(start=dice.uniform(0, busy), length=dice.uniform(1, 120), share=dice.choice([0.5, 0.9, 1.0]))
+            for _ in range(sometimes(0.2, 1, 2, other=0))
+        ),
+        refused=sometimes(0.25, 0.02, 0.2, other=0.0),
+        passing=sometimes(0.25, 0.03, 0.2, other=0.0),
+        connector_answer_lost=sometimes(0.2, 0.01, 0.1, other=0.0),
+        lone_throttled=sometimes(0.15, 0.01, 0.05, other=0.0),
+        slow_answer=sometimes(0.2, 0.01, 0.1, other=0.0),
+        bursts=tuple(
+            Window(start=dice.uniform(0, busy), length=dice.uniform(1, 20), retry_after=dice.choice([0.0, 1.0, 5.0, 60.0]))
+            for _ in range(sometimes(0.2, 1, 3, other=0))
+        ),
+        real_rate=sometimes(0.1, 0.3, 0.7, other=1.0),
+        token_windows=token_windows,
+    )
+    return storm
+
+
+def without(storm: Storm, names: Sequence[str]) -> Storm:
+    """The storm without some of its faults, named by their fields: to find out which of them matters."""
+    calm = Storm.__dataclass_fields__
+    values = {"tuple[Window, ...]": (), "float": 0.0, "int": 0, "bool": False}
+    off = {name: values[str(calm[name].type)] for name in names}
+    return replace(storm, **off)  # type: ignore[arg-type]  # each by the type of its own field
+
+
+def _draw_knobs(dice: random.Random) -> dict[str, int]:
+    return {
+        "BATCH_SIZE": dice.choice([2, 5, 10]),
+        "FIRST_RUN": dice.choice([4, 16, 64]),
+        "ROWS_PER_STEP": dice.choice([1, 2, 20]),
+        "PAGE_KEYS": dice.choice([3, 10, 50]),
+        "PAGE_ROWS": dice.choice([4, 20, 200]),
+        "POINT_READS": dice.choice([2, 10, 100]),
+        "MOST_DUE": dice.choice([2, 200]),
+        "MOST_BATCHES": dice.choice([1, 3, 12]),
+    }
+
+
+def _draw_ask(dice: random.Random, number: int, busy: float, *, installed: int, people: int) -> Ask:
+    everyone = dice.random() < 0.4
+    most = min(people, MOST_NAMED)
+    named = 0 if everyone and dice.random() < 0.5 else dice.choice([1, max(1, most // 8), max(1, most // 2), most])
+    # Some of the named are installed, some are not.
+    users = dice.sample(range(installed + max(2, most // 4)), min(named, installed + max(2, most // 4)))
+    return Ask(
+        number=number,
+        at=dice.uniform(0, busy / 2) if number else dice.uniform(0, 3),
+        by_queue=dice.random() < 0.5,
+        again_after=dice.uniform(0, 20) if dice.random() < 0.3 else None,
+        users=tuple(users),
+        channels=dice.choice([0, 0, 0, 2]),
+        chats=dice.choice([0, 0, 0, 2]),
+        everyone=everyone,
+        delivery=DeliveryMode.AT_MOST_ONCE if dice.random() < 0.4 else DeliveryMode.AT_LEAST_ONCE,
+        priority=Priority.URGENT if dice.random() < 0.15 else Priority.NORMAL,
+        expires_after=dice.choice([8.0, 30.0, 200.0]) if dice.random() < 0.15 else None,
+        cancel_after=dice.uniform(0, 20) if dice.random() < 0.2 else None,
+    )

@@ -1,0 +1,312 @@
+"""One run: a storm over a few processes, until it has passed and everything must be final."""
+
+import asyncio
+import gc
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shared.domain.recipients import RecipientKind, recipient_key
+from shared.domain.references import Reference, values_of
+from shared.storage import names
+from shared.storage.rows import upsert
+from tests.simulation.clients import Clients
+from tests.simulation.connector import StormConnector
+from tests.simulation.dice import seeded
+from tests.simulation.host import Host
+from tests.simulation.loop import LIFE, SeededLoop
+from tests.simulation.processes import Process
+from tests.simulation.promises import Promises, end_faults
+from tests.simulation.storage_faults import StorageFaults
+from tests.simulation.storm import Ask, Storm
+from tests.simulation.trace import Trace
+from tests.twins.storage import MemoryAccount
+from tests.twins.world import EPOCH, SERVICE_URL, TENANT, object_id
+
+TICK_SECONDS = 60.0
+LOOK_SECONDS = 5.0
+QUIET_SECONDS = 130.0
+"""Two ticks at the end, in which nothing may be nudged any more."""
+MOST_MESSAGES = 600
+"""Messages that stand in all queues at once: two broadcasts with 200 due markers each, doubled at worst."""
+LONGEST_FREEZE = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to."""
+
+    seed: int
+    broken: tuple[str, ...]
+    trace: Trace
+    steps: int
+    virtual_seconds: float
+    deliveries: int
+    doubled: int
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, storm: Storm) -> None:
+        self.storm = storm
+        self.loop = asyncio.get_running_loop()
+        self.trace = Trace()
+        self.dice = random.Random(f"run {storm.seed}")
+        self.processes: list[Process] = []
+        """All that ever ran, the cut ones too."""
+        self._by_life: dict[object, Process] = {}
+        self.over = asyncio.Event()
+        self.account = MemoryAccount(lambda: EPOCH + self.loop.time())
+        self.promises = Promises(epoch=EPOCH, now=self.loop.time, on_broken=self._broken)
+        self.connector = StormConnector(
+            storm,
+            dice=self.dice,
+            trace=self.trace,
+            promises=self.promises,
+            running=self._running,
+            on_call=self._may_be_hit,
+        )
+        self.host = Host(
+            storm, account=self.account, dice=self.dice, trace=self.trace, pick=self.pick, fail=self.promises.fail
+        )
+        self.storage = StorageFaults(
+            storm,
+            account=self.account,
+            dice=self.dice,
+            trace=self.trace,
+            promises=self.promises,
+            running=self._process,
+            on_call=self._may_be_hit,
+            on_message=self.host.has_message,
+        )
+        self.clients = Clients(storm, account=self.account, host=self.host, promises=self.promises, pick=self.pick)
+        self._cuts, self._freezes = storm.cuts, storm.freezes
+        self.account.use_hook(self.storage.hook)
+
+    async def run(self) -> None:
+        """The storm, the calm after it, and the verdict."""
+        await self._install()
+        for _ in range(self.storm.instances):
+            self._start()
+        background = [asyncio.create_task(self._tick())]
+        background += [asyncio.create_task(work) for work in self.clients.work()]
+        main = asyncio.create_task(self._to_the_end())
+        over = asyncio.create_task(self.over.wait())
+        await asyncio.wait([main, over], return_when=asyncio.FIRST_COMPLETED)
+        if main.done():
+            main.result()
+        for task in background:
+            if task.done() and not task.cancelled():
+                task.result()
+        await self._clean_up([*background, main, over])
+
+    async def _to_the_end(self) -> None:
+        storm = self.storm
+        await asyncio.sleep(storm.until)
+        self.trace.note(self.loop.time(), "world", "CALM")
+        await self.clients.calm()
+        while self.loop.time() < storm.until + storm.patience:
+            if self._is_finished():
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(QUIET_SECONDS)
+        self._judge()
+
+    def _is_finished(self) -> bool:
+        seen = self.promises.by_key
+        still_open = self.account.table(names.DIRECTORY).rows("open")
+        return all(
+            ask.key in seen
+            and (seen[ask.key].finished_at is not None or bool(seen[ask.key].parked))
+            and (seen[ask.key].id not in still_open or bool(seen[ask.key].parked))
+            for ask in self.storm.asks
+        )
+
+    def _judge(self) -> None:
+        fail, promises = self.promises.fail, self.promises
+        still_open = self.account.table(names.DIRECTORY).rows("open")
+        everybody = frozenset(self.account.table(names.CONVERSATIONS).rows(TENANT))
+        for ask in self.storm.asks:
+            seen = promises.by_key.get(ask.key)
+            if seen is None:
+                fail(f"{ask.key} was never accepted")
+                continue
+            for sentence in end_faults(seen, self._wanted(ask), perhaps=everybody if ask.everyone else frozenset()):
+                fail(sentence)
+            if seen.id in still_open and not seen.parked:
+                fail(f"{ask.key} still stands before the sweep")
+        left = [queue for queue in names.QUEUES if self.account.queue(queue).messages]
+        if left and not any(seen.parked for seen in promises.broadcasts.values()):
+            fail(f"messages are still put into {left}")
+        throttled = self.connector.refused_by_bucket
+        exact = not self.storm.clock_error and not self.storm.freezes
+        if throttled and exact and not self.storm.is_throttling:
+            fail(f"the Connector refused {throttled} calls, and no fault explains it")
+
+    def _wanted(self, ask: Ask) -> frozenset[str]:
+        users = set(ask.users) | (set(range(self.storm.installed)) if ask.everyone else set())
+        return frozenset(recipient_key(RecipientKind.USER, object_id(number)) for number in users) | frozenset(
+            self.clients.conversations(ask)
+        )
+
+    def pick(self) -> Process | None:
+        """A process that takes work now."""
+        now = self.loop.time()
+        awake = [one for one in self.processes if not one.life.is_cut and one.life.frozen_until <= now]
+        return self.dice.choice(awake) if awake else None
+
+    def wall_clock(self) -> float:
+        """What `time.time()` says: the wall clock of the process that asks."""
+        process = self._process()
+        return EPOCH + self.loop.time() + (process.wall_error if process else 0.0)
+
+    def _process(self) -> Process | None:
+        life = LIFE.get()
+        return None if life is None else self._by_life[id(life)]
+
+    def _running(self) -> Process:
+        process = self._process()
+        assert process is not None, "only a process calls the Connector"
+        return process
+
+    def _start(self) -> None:
+        storm, dice = self.storm, self.dice
+        process = Process(
+            f"app-{len(self.processes)}",
+            account=self.account,
+            connector=self.connector,
+            pace=storm.pace,
+            clock_error=dice.uniform(-storm.clock_error, storm.clock_error),
+            wall_error=dice.uniform(-30.0, 30.0),
+            randomness=dice.randbytes,
+        )
+        self.processes.append(process)
+        self._by_life[id(process.life)] = process
+
+    def _may_be_hit(self, verb: str) -> None:
+        """Between any two steps a process may die or freeze: here, around each of its calls."""
+        storm, process = self.storm, self._process()
+        if process is None or process.life.is_cut or self.loop.time() >= storm.until:
+            return
+        weight = 3.0 if verb == "write" else 1.0
+        if self._cuts and self.dice.random() < storm.cut_chance * weight:
+            self._cuts -= 1
+            self._cut(process, verb)
+        elif self._freezes and self.dice.random() < storm.freeze_chance * weight:
+            self._freezes -= 1
+            self._freeze(process, verb)
+
+    def _cut(self, process: Process, at: str) -> None:
+        self.trace.fault(self.loop.time(), process.life.name, "cut", at)
+        pace = self.storm.pace
+        self.promises.cut(process, most=1e9 if pace is None else max(100.0 * pace / 49.75, 5.0) + 1)
+        self.promises.harm += 1
+        process.life.is_cut = True
+        self.host.died(process)
+        self.loop.call_later(self.dice.uniform(1.0, 30.0), self._start, context=self.host.world)
+
+    def _freeze(self, process: Process, at: str) -> None:
+        now = self.loop.time()
+        until = now + self.dice.choice([0.6, 3.0, 20.0, 50.0, 90.0, LONGEST_FREEZE])
+        self.trace.fault(now, process.life.name, "freeze", f"{until - now:.1f} s at {at}")
+        process.life.frozen_until = process.harmed_at = process.thawed_at = until
+        self.promises.harm += 1
+        loop = self.loop
+        assert isinstance(loop, SeededLoop)
+        loop.call_at(until, loop.release, process.life, context=self.host.world)
+
+    def _broken(self, sentence: str) -> None:
+        self.trace.note(self.loop.time(), "PROMISE", "BROKEN", sentence)
+        self.over.set()
+
+    async def _install(self) -> None:
+        table = self.account.table(names.CONVERSATIONS)
+        for number in range(self.storm.installed):
+            reference = Reference(conversation=f"a:{number}", service_url=SERVICE_URL, member=f"29:{number}")
+            await table.write(
+                TENANT, [upsert(recipient_key(RecipientKind.USER, object_id(number)), values_of(reference))]
+            )
+
+    async def _tick(self) -> None:
+        """The timer: one process sweeps each minute, unless the tick is lost."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            stormy = self.loop.time() < self.storm.until
+            if stormy and self.storm.tick_lost and self.dice.random() < self.storm.tick_lost:
+                self.trace.fault(self.loop.time(), "host", "tick_lost")
+                continue
+            process = self.pick()
+            if process is not None:
+                self.trace.note(self.loop.time(), process.life.name, "tick")
+                process.spawn(self._sweep(process))
+            if sum(len(self.account.queue(queue).messages) for queue in names.QUEUES) > MOST_MESSAGES:
+                self.promises.fail("the queues grow")
+
+    async def _sweep(self, process: Process) -> None:
+        try:
+            await process.pipeline.sweep.run()
+        except Exception as error:  # noqa: BLE001 - the tick fails, as the host would see it.
+            self.trace.note(self.loop.time(), process.life.name, "tick_failed", repr(error))
+
+    async def _clean_up(self, tasks: list[asyncio.Task[None]]) -> None:
+        """End every task; from here on nothing of it matters, so that even a cut one may run to its end."""
+
+        async def gone(_call: object) -> None:
+            raise asyncio.CancelledError
+
+        self.account.use_hook(gone)
+        loop = self.loop
+        assert isinstance(loop, SeededLoop)
+        for process in self.processes:
+            process.life.is_cut, process.life.frozen_until = False, 0.0
+            loop.release(process.life)
+        everything = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for _ in range(20):
+            waiting = [task for task in everything if not task.done()]
+            if not waiting:
+                return
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting, timeout=0.01)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No logs, and no collection of what a cut process left, whose `finally` would run then."""
+    logging.disable(logging.CRITICAL)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        logging.disable(logging.NOTSET)
+
+
+def run_storm(storm: Storm) -> Result:
+    """Run a storm to its end. The same storm makes the same trace."""
+    loop = SeededLoop(storm.seed)
+    worlds = list[World]()
+
+    async def scenario() -> None:
+        worlds.append(World(storm))
+        await worlds[0].run()
+
+    def wall_clock() -> float:
+        return worlds[0].wall_clock() if worlds else EPOCH
+
+    with _undisturbed(), seeded(storm.seed, wall_clock=wall_clock, knobs=storm.knobs):
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(scenario())
+    world = worlds[0]
+    return Result(
+        seed=storm.seed,
+        broken=tuple(world.promises.broken),
+        trace=world.trace,
+        steps=loop.steps,
+        virtual_seconds=loop.time(),
+        deliveries=sum(world.promises.ledger.values()),
+        doubled=world.promises.doubled,
+    )
