@@ -3,8 +3,10 @@
 import azure.functions as func
 
 from messages.blueprint import blueprint as messages
+from messages.watching_blueprint import blueprint as watching
 from send_worker.blueprint import blueprint as send_worker
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(messages)
+app.register_functions(watching)
 app.register_functions(send_worker)

@@ -32,6 +32,14 @@ def instant(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_ROOTS = frozenset({"broadcasts", "rejections", "people", "reachability", "poison"})
+
+
+def following_page(link: str | None) -> dict[str, str]:
+    """The header that names the next page of an answer whose body has no place for it."""
+    return {"Link": f'<{link}>; rel="next"'} if link else {}
+
+
 class Links:
     """Addresses beside the one that was asked for: absolute where that was, whatever the app's route prefix is.
 
@@ -42,7 +50,7 @@ class Links:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
         steps = parts.path.split("/")
-        place = next((index for index, step in enumerate(steps) if step in ("broadcasts", "rejections")), 0)
+        place = next((index for index, step in enumerate(steps) if step in _ROOTS), 0)
         self._root = origin + "/".join(steps[:place]) if place else "/api"
 
     def broadcasts(self, **query: str | int) -> str:
@@ -60,6 +68,22 @@ class Links:
     def rejections(self, **query: str | int) -> str:
         """The list of rejections."""
         return self._address("rejections", query)
+
+    def deliveries_to(self, person: str, **query: str | int) -> str:
+        """What a person got lately."""
+        return self._address(f"people/{person}/deliveries", query)
+
+    def reachability(self, **query: str | int) -> str:
+        """How many people can be reached."""
+        return self._address("reachability", query)
+
+    def reachable_people(self, **query: str | int) -> str:
+        """Who can be reached, and who cannot."""
+        return self._address("reachability/people", query)
+
+    def poison(self, **query: str | int) -> str:
+        """What arrived in poison queues."""
+        return self._address("poison", query)
 
     def _address(self, path: str, query: Mapping[str, str | int]) -> str:
         given = {name: value for name, value in query.items() if value != ""}

@@ -10,10 +10,8 @@ import azure.functions as func
 
 from messages.answers import Answer
 from messages.parts import people_api, poison_api, poison_keeper
-from messages.people_api import PeopleApi
-from messages.poison_api import PoisonApi
 from messages.problems import answering
-from shared.composition import compose
+from shared.composition import App, Part, compose
 from shared.storage.names import (
     INSTALL_POISON_QUEUE,
     INSTALL_QUEUE,
@@ -33,14 +31,14 @@ blueprint = func.Blueprint()
 async def people_deliveries(req: func.HttpRequest) -> func.HttpResponse:
     """Tell what a person got lately."""
     object_id = str(req.route_params.get("object_id", ""))
-    return await _of_people(lambda api: api.deliveries(object_id, req.params, url=req.url))
+    return await _answer(people_api, lambda api: api.deliveries(object_id, req.params, url=req.url))
 
 
 @blueprint.function_name("reachability_sums")
 @blueprint.route("reachability", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def reachability_sums(req: func.HttpRequest) -> func.HttpResponse:
     """Count who can be reached."""
-    return await _of_people(lambda api: api.reachability(req.params, url=req.url))
+    return await _answer(people_api, lambda api: api.reachability(req.params, url=req.url))
 
 
 @blueprint.function_name("reachability_people")
@@ -48,21 +46,21 @@ async def reachability_sums(req: func.HttpRequest) -> func.HttpResponse:
 async def reachability_people(req: func.HttpRequest) -> func.HttpResponse:
     """List who can be reached and who cannot."""
     accept = req.headers.get("Accept", "")
-    return await _of_people(lambda api: api.people(req.params, accept=accept, url=req.url))
+    return await _answer(people_api, lambda api: api.people(req.params, accept=accept, url=req.url))
 
 
 @blueprint.function_name("poison_list")
 @blueprint.route("poison", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def poison_list(req: func.HttpRequest) -> func.HttpResponse:
     """List what arrived in poison queues."""
-    return await _of_poison(lambda api: api.list(req.params, url=req.url))
+    return await _answer(poison_api, lambda api: api.list(req.params, url=req.url))
 
 
 @blueprint.function_name("poison_replay")
 @blueprint.route("replay", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def poison_replay(req: func.HttpRequest) -> func.HttpResponse:
     """Try again what was set aside."""
-    return await _of_poison(lambda api: api.replay(req.get_body()))
+    return await _answer(poison_api, lambda api: api.replay(req.get_body()))
 
 
 # Why these take bytes: see messages/blueprint.py.
@@ -98,19 +96,10 @@ async def _keep(queue: str, message: func.QueueMessage) -> None:
     await keeper.receive(queue, message.get_body(), message_id=message.id or "")
 
 
-async def _of_people(use: Callable[[PeopleApi], Awaitable[Answer]]) -> func.HttpResponse:
-    async def work() -> Answer:
-        return await use((await compose()).part(people_api))
-
-    return _response(await answering(work()))
-
-
-async def _of_poison(use: Callable[[PoisonApi], Awaitable[Answer]]) -> func.HttpResponse:
-    async def work() -> Answer:
-        return await use((await compose()).part(poison_api))
-
-    return _response(await answering(work()))
-
-
-def _response(answer: Answer) -> func.HttpResponse:
+async def _answer(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> func.HttpResponse:
+    answer = await answering(_use(part, use))
     return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers)
+
+
+async def _use(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> Answer:
+    return await use((await compose()).part(part))

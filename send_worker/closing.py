@@ -6,6 +6,7 @@ from collections import Counter
 from shared.domain.broadcasts import LEASE_SECONDS, SETTLING, Broadcast, count_as, pack_counts
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
+from shared.domain.revisions import Revised, count_revised, pack_revised
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
@@ -25,28 +26,40 @@ class Closing:
         self._directory = directory
         self._clock = clock
 
-    async def close_if_ended(self, broadcast: Broadcast, cursor: Cursor) -> None:
-        """Close the broadcast if nothing is left to do. Closing it twice changes nothing."""
+    async def close_if_ended(self, broadcast: Broadcast, cursor: Cursor) -> bool:
+        """Close the broadcast if nothing is left to do; whether it is closed. Closing it twice changes nothing."""
         if broadcast.finished_at is None:
             if not await self._has_ended(broadcast, cursor):
-                return
+                return False
             now = self._clock.now()
-            sums: Counter[Outcome] = Counter()
+            sums, revised = Counter[Outcome](), Counter[Revised]()
             ends_as = broadcast.ends_open_as(now)
             async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
                 counted = count_as(row.outcomes, held=row.held, ends_as=ends_as)
                 sums.update(Counter(Outcome(character) for character in counted))
-            await self._store.finish(broadcast.id, at=now, sums=pack_counts(sums))
+                revised.update(count_revised(row, revision=broadcast.revision))
+            finished = await self._store.finish(
+                broadcast.id,
+                at=now,
+                sums=pack_counts(sums),
+                revised_sums=pack_revised(revised),
+                revision=broadcast.revision,
+            )
+            if not finished:
+                return False
             log_event(logger, "broadcast_closed", broadcast=broadcast.id, recipients=sums.total())
         await self._directory.close(broadcast.id)
+        return True
 
     async def _has_ended(self, broadcast: Broadcast, cursor: Cursor) -> bool:
         stopped_at = broadcast.stopped_at(self._clock.now())
-        if stopped_at is not None:
-            return self._clock.now() > stopped_at + STOP_SECONDS
-        if not cursor.is_finished:
+        if stopped_at is not None and self._clock.now() <= stopped_at + STOP_SECONDS:
             return False
-        lanes = await self._store.lanes(broadcast.id)
+        if stopped_at is not None and not broadcast.revision:
+            return True
+        if not cursor.is_finished and stopped_at is None:
+            return False
+        lanes = await self._store.lanes(broadcast.id, broadcast.revision)
         if any(lane.batch < cursor.batches for lane in lanes):
             return False
         if await self._store.due_markers(broadcast.id, limit=1):

@@ -68,6 +68,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "delivery": "at_least_once",
         "priority": "normal",
         "planned": True,
+        "counted_at": "2026-05-28T20:26:40.000Z",
         "total": 1,
         "counts": {**dict.fromkeys(found["counts"], 0), "pending": 1},
         "reasons": {},

@@ -137,7 +137,7 @@ async def test_a_closed_broadcast_was_counted_at_its_end() -> None:
     broadcast_id = await running(house)
     await count(house, broadcast_id)
     house.now += 20
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S6")
+    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S6", revised_sums="", revision=0)
 
     found = await report(house, broadcast_id)
 

@@ -1,6 +1,7 @@
 """Settings: each fault is one sentence that names the setting, and nothing else reads the environment."""
 
 import os
+from datetime import timedelta
 
 import pytest
 
@@ -218,6 +219,36 @@ def test_in_azure_the_clouds_own_hosts_are_still_accepted() -> None:
 )
 def test_loopback_is_this_machine_alone(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, timedelta(days=90)),  # Nothing is said.
+        ("P30D", timedelta(days=30)),  # Days.
+        ("p2w", timedelta(weeks=2)),  # In any letter case.
+        ("P1D", timedelta(days=1)),  # The least.
+        ("unlimited", None),  # For ever.
+        (" Unlimited ", None),  # Likewise.
+    ],
+)
+def test_retention_is_a_duration_or_for_ever(given: str | None, kept: timedelta | None) -> None:
+    assert a_setting(HERALD_RETENTION=given).retention == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "90",  # No unit.
+        "P3M",  # A month has no length.
+        "PT23H59M",  # Less than a day: callers may still try again.
+        "P0D",  # At once.
+        "for ever",  # Another word for it.
+    ],
+)
+def test_wrong_retention_is_named(given: str) -> None:
+    with pytest.raises(SettingsError, match="HERALD_RETENTION must be an ISO 8601 duration"):
+        a_setting(HERALD_RETENTION=given)
 
 
 def test_settings_cannot_be_changed() -> None:
