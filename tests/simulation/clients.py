@@ -11,12 +11,13 @@ from shared.errors import HeraldError, StorageError
 from shared.storage import names
 from tests.simulation.host import Host
 from tests.simulation.processes import Process
-from tests.simulation.promises import Promises, SeenBroadcast
+from tests.simulation.promises import Promises
 from tests.simulation.storm import Ask, Storm
 from tests.twins.storage import MemoryAccount
 from tests.twins.world import TENANT, object_id
 
 URL = "https://herald.test/api/broadcasts"
+OPERATOR_SECONDS = 60.0
 PATIENCE = 60.0
 """Seconds that a caller waits for an HTTP answer."""
 
@@ -46,12 +47,27 @@ class Clients:
         asking += [
             self._ask(ask, after=ask.at + ask.again_after) for ask in self._storm.asks if ask.again_after is not None
         ]
-        return asking + [self._cancel(ask) for ask in self._storm.asks if ask.cancel_after is not None]
+        wishing = [self._cancel(ask, ask.cancel_after) for ask in self._storm.asks if ask.cancel_after is not None]
+        wishing += [self._pause(ask, ask.pause_after) for ask in self._storm.asks if ask.pause_after is not None]
+        wishing += [self._revise(ask, after, edit) for ask in self._storm.asks for edit, after in _revisions(ask)]
+        return asking + wishing
 
     async def calm(self) -> None:
         """When the storm is over an operator puts requests into the queue again that had failed each of their tries."""
         for body in self._host.poisoned:
             await self._account.queue(names.BROADCAST_QUEUE).put(body)
+
+    async def operate(self) -> None:
+        """From then on an operator lets go on what stands still, and replays what was set aside."""
+        while True:
+            for seen in list(self._promises.broadcasts.values()):
+                if seen.finished_at is None and seen.paused:
+                    await self._wish(seen.key, lambda process, id: process.wishes.resume(id, url=URL))
+                for number in sorted(seen.parked):
+                    if seen.stopped_at is None:
+                        body = orjson.dumps({"broadcast": seen.id, "batch": number})
+                        await self._until_answered(lambda process, body=body: process.poison_api.replay(body))  # type: ignore[misc]
+            await asyncio.sleep(OPERATOR_SECONDS)
 
     def conversations(self, ask: Ask) -> list[str]:
         """The keys of the channels and chats that an ask names."""
@@ -66,12 +82,30 @@ class Clients:
             return
         await self._until_answered(lambda process: process.api.create(body, key_header=None, url=URL))
 
-    async def _cancel(self, ask: Ask) -> None:
-        await asyncio.sleep(ask.at + (ask.cancel_after or 0.0))
-        while (seen := self._promises.by_key.get(ask.key)) is None:
+    async def _cancel(self, ask: Ask, after: float) -> None:
+        await asyncio.sleep(ask.at + after)
+        await self._wish(ask.key, lambda process, id: process.api.cancel(id, url=URL))
+
+    async def _pause(self, ask: Ask, after: float) -> None:
+        await asyncio.sleep(ask.at + after)
+        await self._wish(ask.key, lambda process, id: process.wishes.pause(id, url=URL))
+        await asyncio.sleep(ask.paused_for)
+        await self._wish(ask.key, lambda process, id: process.wishes.resume(id, url=URL))
+
+    async def _revise(self, ask: Ask, after: float, edit: int) -> None:
+        """Edit, or (with a number below nothing) recall."""
+        await asyncio.sleep(ask.at + after)
+        if edit < 0:
+            await self._wish(ask.key, lambda process, id: process.wishes.recall(id, url=URL))
+            return
+        body = orjson.dumps({"text": f"{ask.key} edit {edit}"})
+        await self._wish(ask.key, lambda process, id: process.wishes.edit(id, body, url=URL))
+
+    async def _wish(self, key: str, wish: Callable[[Process, str], Coroutine[Any, Any, object]]) -> None:
+        while (seen := self._promises.by_key.get(key)) is None:
             await asyncio.sleep(1.0)
-        known: SeenBroadcast = seen
-        await self._until_answered(lambda process: process.api.cancel(known.id, url=f"{URL}/{known.id}"))
+        broadcast = seen.id
+        await self._until_answered(lambda process: wish(process, broadcast))
 
     async def _until_answered(self, call: Callable[[Process], Coroutine[Any, Any, object]]) -> None:
         """Call until somebody answers: a process that dies or stands still answers nothing."""
@@ -83,6 +117,12 @@ class Clients:
                 if task.done() and not _should_try_again(task):
                     return
             await asyncio.sleep(3.0)
+
+
+def _revisions(ask: Ask) -> list[tuple[int, float]]:
+    """Which revisions of an ask there are, by their number, and when; a recall has a number below nothing."""
+    recall = [] if ask.recall_after is None else [(-1, ask.recall_after)]
+    return [*enumerate(ask.edit_after), *recall]
 
 
 def _should_try_again(task: asyncio.Task[Any]) -> bool:

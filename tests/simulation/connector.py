@@ -51,24 +51,30 @@ class StormConnector:
         self.posts = 0
         self.refused_by_bucket = 0
         self.activities = 0
+        self.lost: set[str] = set()
+        """Recipients of whom Herald was told that they cannot be reached: it may take them for not installed."""
+
+    async def authorize(self) -> None:
+        """Have a token at hand. Raises TokenRefused while the identity provider refuses the app."""
+        process = self._running()
+        now = asyncio.get_running_loop().time()
+        if now < self._storm.until and any(window.covers(now) for window in self._storm.token_windows):
+            self._trace.fault(now, process.life.name, "token_refused")
+            raise TokenRefused("the simulated provider refuses")
 
     async def send(self, request: Request) -> Answer:
         """Take a call, deliver or not, and answer in time, late or never."""
         process = self._running()
         now = asyncio.get_running_loop().time()
         self._on_call("connector")
-        if now < self._storm.until and any(window.covers(now) for window in self._storm.token_windows):
-            self._trace.fault(now, process.life.name, "token_refused")
-            raise TokenRefused("the simulated provider refuses")
+        await self.authorize()
         body = orjson.loads(request.body) if request.body else {}
-        if request.method != "POST" or "bot" not in body and "text" not in body:
-            # An edit, a recall, or something of a later version: it delivers nothing new.
-            await self._wait(process)
-            return Answer(kind=Verdict.ACCEPTED)
+        if request.method != "POST":
+            return await self._revise(process, request, str(body.get("text", "")), now)
         if "members" in body:
             return await self._create(process, str(body["members"][0]["id"]), now)
-        key = str(body["activity"]["text"] if "activity" in body else body["text"])
-        return await self._deliver(process, key, _recipient(request, body), now)
+        text = str(body["activity"]["text"] if "activity" in body else body["text"])
+        return await self._deliver(process, text, _recipient(request, body), now)
 
     async def _create(self, process: Process, member: str, now: float) -> Answer:
         answer, lost = self._draw(process, now)
@@ -78,15 +84,32 @@ class StormConnector:
             answer = Answer(kind=Verdict.ACCEPTED, conversation_id=f"a:{_number(member)}")
         return Answer(kind=Verdict.ANSWER_LOST) if lost else answer
 
-    async def _deliver(self, process: Process, key: str, recipient: str, now: float) -> Answer:
+    async def _revise(self, process: Process, request: Request, text: str, now: float) -> Answer:
+        """Put other words in the place of a message, or take it back (no text)."""
+        activity = request.url.rpartition("/")[2]
+        answer, lost = self._draw(process, now)
+        self._trace.note(now, process.life.name, "revise", f"{activity} {text!r} {answer.kind.name} lost={lost}")
+        if answer.kind is Verdict.ACCEPTED:
+            self._promises.revised(activity, text)
+        await self._wait(process)
+        return Answer(kind=Verdict.ANSWER_LOST) if lost else answer
+
+    async def _deliver(self, process: Process, text: str, recipient: str, now: float) -> Answer:
+        key = text.partition(" ")[0]
         answer, lost = self._draw(process, now)
         perhaps = answer.kind in DELIVERS_PERHAPS and self._dice.random() < 0.5
         delivered = answer.kind is Verdict.ACCEPTED or perhaps
+        if answer.kind in REFUSALS:
+            self.lost.add(recipient)
         waits = self._draw_wait(process)
         lost = lost or waits > TIMEOUT
         self.posts += 1
         self._trace.note(now, process.life.name, "post", f"{key} {recipient[-4:]} {answer.kind.name} lost={lost}")
+        self.activities += 1
+        activity = f"m{self.activities}"
         self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)
+        if delivered:
+            self._promises.shows(key, recipient, activity, text)
         self._on_call("connector")
         await asyncio.sleep(min(waits, TIMEOUT))
         self._on_call("connector")
@@ -94,8 +117,7 @@ class StormConnector:
             return Answer(kind=Verdict.ANSWER_LOST, code="ServerTimeoutError")
         if answer.kind is not Verdict.ACCEPTED:
             return answer
-        self.activities += 1
-        return Answer(kind=Verdict.ACCEPTED, activity_id=f"m{self.activities}", conversation_id=recipient)
+        return Answer(kind=Verdict.ACCEPTED, activity_id=activity, conversation_id=recipient)
 
     def _draw(self, process: Process, now: float) -> tuple[Answer, bool]:
         """What it answers, and whether that is lost on its way."""

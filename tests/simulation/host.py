@@ -9,10 +9,11 @@ import random
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from math import inf
 
 from shared.errors import StorageUnavailable
 from shared.storage import names
-from tests.simulation.processes import Process
+from tests.simulation.processes import POISON, Process
 from tests.simulation.storm import Storm
 from tests.simulation.trace import Trace
 from tests.twins.storage import MemoryAccount
@@ -61,6 +62,7 @@ class Host:
         self.world = copy_context()
         """Timers of the host belong to no process, whoever's step sets them."""
         self._number = 0
+        self._looks_at: dict[str, float] = {}
         self.poisoned: list[bytes] = []
         """Requests that failed each of their tries: an operator puts them into the queue again."""
         self.waiting = 0
@@ -69,9 +71,12 @@ class Host:
     def has_message(self, queue: str) -> None:
         """Somebody put a message: look when it becomes visible."""
         next_at = self._account.queue(queue).next_visible_at
-        if next_at is not None:
-            wait = max(0.0, next_at - self._account.now()) + self._dice.random() * POLL_SECONDS
-            self._loop.call_later(wait, self._fetch, queue, context=self.world)
+        if next_at is None:
+            return
+        at = self._loop.time() + max(0.0, next_at - self._account.now()) + self._dice.random() * POLL_SECONDS
+        if at < self._looks_at.get(queue, inf):
+            self._looks_at[queue] = at
+            self._loop.call_at(at, self._fetch, queue, at, context=self.world)
 
     def died(self, process: Process) -> None:
         """What a process was working on comes again when nobody renews its hiding."""
@@ -80,15 +85,17 @@ class Host:
             self._later(HIDDEN_SECONDS, delivery.queue, delivery.body, delivery.tries + 1)
         process.in_flight.clear()
 
-    def _fetch(self, queue: str) -> None:
+    def _fetch(self, queue: str, at: float) -> None:
+        if self._looks_at.get(queue) != at:
+            return  # An earlier look took its place.
+        del self._looks_at[queue]
         bodies = self._account.queue(queue).take()
         if len(bodies) > 1 and self._is_stormy and self._storm.nudge_reordered:
             self._trace.fault(self._loop.time(), "host", "nudge_reordered", queue)
             self._dice.shuffle(bodies)
         for body in bodies:
             self._fate(queue, body)
-        if self._account.queue(queue).messages:
-            self.has_message(queue)
+        self.has_message(queue)
 
     @property
     def _is_stormy(self) -> bool:
@@ -104,12 +111,13 @@ class Host:
             self._fault("nudge_lost", queue)
             return
         if is_nudge and storm.nudge_poisoned and draw() < storm.nudge_poisoned:
-            # Nobody listens to the poison queue of nudges: the sweep makes new ones.
-            self._fault("nudge_poisoned", queue)
+            self._poison(queue, body)
             return
         if is_nudge and storm.nudge_garbled and draw() < storm.nudge_garbled:
             self._fault("nudge_garbled", queue)
-            body = self._dice.choice([b"", b"{", b"[1]", b'{"broadcast":7}', b'{"broadcast":"nobody","batch":-1}', b"\xff"])
+            body = self._dice.choice(
+                [b"", b"{", b"[1]", b'{"broadcast":7}', b'{"broadcast":"nobody","batch":-1}', b"\xff"]
+            )
         if storm.nudge_late and draw() < storm.nudge_late:
             self._fault("nudge_late", queue)
             self._later(self._dice.uniform(1.0, 120.0), queue, body, 1)
@@ -157,12 +165,14 @@ class Host:
             process.in_flight.pop(delivery.number, None)
 
     def _poison(self, queue: str, body: bytes) -> None:
+        if queue.endswith(POISON):
+            return
         if queue == names.BROADCAST_QUEUE:
             self._fault("request_poisoned", queue)
             self.poisoned.append(body)
-            self._deliver(names.BROADCAST_POISON_QUEUE, body)
-        elif queue != names.BROADCAST_POISON_QUEUE:
+        else:
             self._fault("nudge_poisoned", queue)
+        self._deliver(queue + POISON, body)
 
 
 def _where(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any
 
-from messages.parts import broadcast_api, broadcast_requests
+from messages.parts import broadcast_api, broadcast_requests, poison_api, poison_keeper, wishes
 from send_worker.pipeline import build_pipeline
 from send_worker.speaker import Connector
 from shared.composition import App
@@ -17,6 +17,8 @@ from tests.twins.storage import MemoryAccount, MemoryQueue, MemoryTable
 from tests.twins.world import compose_app
 
 NEVER = -1e9
+POISON = "-poison"
+"""What the host appends to a queue's name for its poison queue."""
 
 
 class ProcessAccount(MemoryAccount):
@@ -60,7 +62,6 @@ class Process:
         self.harmed_at = NEVER
         """When a fault last touched it: a failed call, or a freeze."""
         self.thawed_at = NEVER
-        self.tasks: list[asyncio.Task[Any]] = []
         self.context: Context = copy_context()
         self.context.run(LIFE.set, self.life)
         self.app: App = compose_app(
@@ -69,11 +70,15 @@ class Process:
         self.pipeline = build_pipeline(self.app)
         self.api = broadcast_api(self.app)
         self.requests = broadcast_requests(self.app)
+        self.wishes = wishes(self.app)
+        self.poison_keeper = poison_keeper(self.app)
+        self.poison_api = poison_api(self.app)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start work in this process."""
         task = asyncio.get_running_loop().create_task(work, context=self.context)
-        self.tasks.append(task)
+        # Nobody may be left to hear of a failure; whoever is asks the task.
+        task.add_done_callback(_hear)
         return task
 
     def was_harmed_since(self, at: float) -> bool:
@@ -85,8 +90,8 @@ class Process:
         if queue == names.BROADCAST_QUEUE:
             await self.requests.receive(body, message_id=message_id)
             return
-        if queue == names.BROADCAST_POISON_QUEUE:
-            await self.requests.receive_poison(body, message_id=message_id)
+        if queue.endswith(POISON):
+            await self.poison_keeper.receive(queue.removesuffix(POISON), body, message_id=message_id)
             return
         try:
             nudge = unpack_nudge(body)
@@ -97,3 +102,8 @@ class Process:
         else:
             await self.pipeline.sender.handle(nudge.broadcast, nudge.batch or 0)
         await self.pipeline.sweep.run_if_overdue()
+
+
+def _hear(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()

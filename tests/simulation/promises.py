@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
 from shared.domain.outcomes import Outcome
+from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
-from shared.storage.broadcasts import HEAD
-from shared.storage.rows import Operation, Row, Value
+from shared.storage.broadcasts import HEAD, content_key
+from shared.storage.rows import Operation, Row, Value, unpack_bytes
 from tests.simulation.processes import Process
 from tests.simulation.storm import Ask
 
@@ -20,6 +23,7 @@ AFTER_CANCEL = 10.0
 """Seconds after a cancel or an expiry until which something may still be posted."""
 FINAL = frozenset(outcome.value for outcome in Outcome if not outcome.is_open)
 SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
+GIVEN_UP = frozenset({Revised.ACTIVITY_GONE.value, Revised.FAILED.value})
 FRUITLESS_FAULTS = 5
 """A batch is set aside after so many claims without an answer, so at least so many faults explain one."""
 
@@ -53,6 +57,11 @@ class SeenBroadcast:
     finished_at: float | None = None
     sums: str = ""
     paused: str = ""
+    paused_since: float = 0.0
+    revision: int = 0
+    recalled: bool = False
+    contents: dict[str, str] = field(default_factory=dict)
+    """The text of each revision, by the key of its row."""
     rows: dict[int, SeenRow] = field(default_factory=dict)
     parked: set[int] = field(default_factory=set)
 
@@ -78,6 +87,8 @@ class Promises:
         self.excused: set[tuple[str, str]] = set()
         """Deliveries whose doubling a fault explains."""
         self.writers: dict[str, Process] = {}
+        self.shown: dict[str, tuple[tuple[str, str], str]] = {}
+        """What each message says by now, by its id: the delivery and its text, empty once it was taken back."""
         self.doubled = 0
         self.harm = 0
 
@@ -103,6 +114,9 @@ class Promises:
                 self._wrote_head(broadcast, operation)
             elif operation.key.startswith("parked!"):
                 self._wrote_parked(broadcast, operation)
+            elif operation.key.startswith("content!") and broadcast in self.broadcasts:
+                text = orjson.loads(unpack_bytes("content", operation.values))["text"]
+                self.broadcasts[broadcast].contents[operation.key] = text
 
     def posted(self, process: Process, key: str, recipient: str, *, delivered: bool, uncertain: bool) -> None:
         """A request about a delivery reached the Connector. `uncertain` when its answer does not tell the outcome."""
@@ -114,6 +128,8 @@ class Promises:
         stopped_at = seen.stopped_at
         if stopped_at is not None and now > stopped_at + AFTER_CANCEL and process.thawed_at < stopped_at:
             self.fail(f"{name} was posted {now - stopped_at:.1f} s after its broadcast was stopped")
+        if seen.paused and now > seen.paused_since + AFTER_CANCEL and process.thawed_at < seen.paused_since:
+            self.fail(f"{name} was posted {now - seen.paused_since:.1f} s after its broadcast was paused")
         stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
         if not stands and not frozen_lately:
             self.fail(f"{name} was posted while its row says {row.outcomes[position]!r}, without an intent of its own")
@@ -129,6 +145,32 @@ class Promises:
                 self.fail(f"{name} was delivered twice, and no fault explains it")
         if uncertain:
             self.excused.add(place)
+
+    def shows(self, key: str, recipient: str, activity: str, text: str) -> None:
+        """A message stands in a chat."""
+        self.shown[activity] = (self.by_key[key].id, recipient), text
+
+    def revised(self, activity: str, text: str) -> None:
+        """A message was edited or taken back."""
+        if activity not in self.shown:
+            self.fail(f"{activity} was to be revised, and nobody ever saw it")
+            return
+        place, _ = self.shown[activity]
+        self.shown[activity] = place, text
+
+    def revision_faults(self, seen: SeenBroadcast, rows: Mapping[str, Mapping[str, Value]]) -> list[str]:
+        """What is wrong, at the very end, with a broadcast that was edited or recalled: who sees which words."""
+        newest = "" if seen.recalled else seen.contents.get(content_key(seen.revision), "")
+        found = list[str]()
+        for key in (key for key in rows if key.startswith("batch!")):
+            stored = Row(partition=seen.id, key=key, values=rows[key], etag="", written_at=0, read_at=0)
+            progress = codec.unpack_batch(stored, 0).progress
+            for position, activity in progress.activity_ids.items():
+                _, text = self.shown[activity]
+                became = progress.revised[position : position + 1]
+                if progress.outcomes[position] == SENT and became not in GIVEN_UP and text != newest:
+                    found.append(f"{key} of {seen.key}: {activity} says {text!r} instead of {newest!r} ({became!r})")
+        return found
 
     def cut(self, process: Process, *, most: float) -> None:
         """A process dies: what it leaves in `sending` is bounded by two seconds of its pace."""
@@ -151,11 +193,20 @@ class Promises:
         if "cancelled_at" in values and seen.cancelled_at is None:
             # The moment at which everybody can know of it.
             seen.cancelled_at = self._now()
-        seen.paused = str(values.get("paused", seen.paused))
+        if "paused" in values:
+            if values["paused"] and not seen.paused:
+                seen.paused_since = self._now()
+            seen.paused = str(values["paused"])
+        seen.revision = int(values.get("revision", seen.revision))
+        seen.recalled = bool(values.get("recalled", seen.recalled))
         if "finished_at" in values:
-            if seen.finished_at is not None and str(values["sums"]) != seen.sums:
-                self.fail(f"{seen.key} was closed twice with other sums: {seen.sums}, then {values['sums']}")
-            seen.finished_at, seen.sums = float(values["finished_at"]), str(values["sums"])
+            self._closed(seen, float(values["finished_at"]), str(values.get("sums", "")))
+
+    def _closed(self, seen: SeenBroadcast, at: float, sums: str) -> None:
+        """It was closed, or (at zero) opened again by a revision."""
+        if at and seen.finished_at is not None and sums != seen.sums:
+            self.fail(f"{seen.key} was closed twice with other sums: {seen.sums}, then {sums}")
+        seen.finished_at, seen.sums = at or None, sums or seen.sums
 
     def _new_broadcast(self, broadcast: str, values: Mapping[str, Value]) -> SeenBroadcast:
         expires_at = values.get("expires_at")
@@ -258,14 +309,15 @@ class Promises:
 def end_faults(seen: SeenBroadcast, wanted: frozenset[str], *, perhaps: frozenset[str]) -> list[str]:
     """What is wrong with a broadcast at the very end: its audience, its outcomes, its sums.
 
-    `perhaps` are people who came to be installed while it was planned.
+    `perhaps` are people who came to be installed, or were found not to be, while it was planned.
     """
     found = list[str]()
     planned = {recipient for row in seen.rows.values() for recipient in row.recipients}
     if planned - wanted - perhaps:
         found.append(f"{seen.key}: {len(planned - wanted - perhaps)} were planned who were not asked for")
-    if seen.stopped_at is None and not planned >= wanted:
-        found.append(f"{seen.key}: {len(wanted - planned)} of its audience were never planned")
+    missing = wanted - planned - perhaps
+    if seen.stopped_at is None and missing:
+        found.append(f"{seen.key}: {len(missing)} of its audience were never planned")
     still_open = Counter(
         outcome
         for row in seen.rows.values()
@@ -275,8 +327,6 @@ def end_faults(seen: SeenBroadcast, wanted: frozenset[str], *, perhaps: frozense
     )
     if seen.stopped_at is None and still_open:
         found.append(f"{seen.key}: not final at the end: {dict(still_open)}")
-    if seen.parked and seen.stopped_at is None:
-        return found
     if seen.finished_at is None:
         return [*found, f"{seen.key}: never closed"]
     sums = unpack_counts(seen.sums)

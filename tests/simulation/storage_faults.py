@@ -82,7 +82,7 @@ class StorageFaults:
         if conditional and storm.conflict and draw() < storm.conflict:
             self._fail(process, "conflict", call, RowConflict("storage answered 412"))
         if storm.write_late and draw() < storm.write_late:
-            self._loop.call_later(self._dice.uniform(0.5, 30.0), self._write_late, call, context=self._world)
+            self._loop.call_later(self._dice.uniform(0.5, 30.0), self._write_late, process, call, context=self._world)
             self._fail(process, "write_late", call, StorageUnavailable("storage did not answer"))
 
     async def _after(self, process: Process, call: Call) -> None:
@@ -108,7 +108,7 @@ class StorageFaults:
             self._promises.harm += 1
         raise error
 
-    def _write_late(self, call: Call) -> None:
+    def _write_late(self, process: Process, call: Call) -> None:
         """The write that nobody waits for any more reaches the table, if its conditions still hold."""
 
         async def write() -> None:
@@ -117,5 +117,7 @@ class StorageFaults:
                 await self._account.table(call.store).write(call.partition, call.operations)
             except StorageError:
                 return
+            # Whose write it was has long given up what it says.
+            process.harmed_at = max(process.harmed_at, self._loop.time())
 
         self._loop.create_task(write())

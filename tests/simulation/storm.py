@@ -63,6 +63,11 @@ class Ask:
     priority: Priority = Priority.NORMAL
     expires_after: float | None = None
     cancel_after: float | None = None
+    pause_after: float | None = None
+    """It is paused so much later, and let go on when the storm is over or after `paused_for`."""
+    paused_for: float = 0.0
+    edit_after: tuple[float, ...] = ()
+    recall_after: float | None = None
 
     @property
     def key(self) -> str:
@@ -149,7 +154,8 @@ def draw_storm(seed: int, *, people: int = SMALL) -> Storm:
         installed=installed,
         pace=pace,
         asks=tuple(
-            _draw_ask(dice, number, busy, installed=installed, people=people) for number in range(dice.choice([1, 1, 2, 3]))
+            _draw_ask(dice, number, busy, installed=installed, people=people)
+            for number in range(dice.choice([1, 1, 2, 3]))
         ),
         until=until,
         knobs=_draw_knobs(dice) if small else {},
@@ -183,7 +189,9 @@ def draw_storm(seed: int, *, people: int = SMALL) -> Storm:
         lone_throttled=sometimes(0.15, 0.01, 0.05, other=0.0),
         slow_answer=sometimes(0.2, 0.01, 0.1, other=0.0),
         bursts=tuple(
-            Window(start=dice.uniform(0, busy), length=dice.uniform(1, 20), retry_after=dice.choice([0.0, 1.0, 5.0, 60.0]))
+            Window(
+                start=dice.uniform(0, busy), length=dice.uniform(1, 20), retry_after=dice.choice([0.0, 1.0, 5.0, 60.0])
+            )
             for _ in range(sometimes(0.2, 1, 3, other=0))
         ),
         real_rate=sometimes(0.1, 0.3, 0.7, other=1.0),
@@ -232,4 +240,8 @@ def _draw_ask(dice: random.Random, number: int, busy: float, *, installed: int, 
         priority=Priority.URGENT if dice.random() < 0.15 else Priority.NORMAL,
         expires_after=dice.choice([8.0, 30.0, 200.0]) if dice.random() < 0.15 else None,
         cancel_after=dice.uniform(0, 20) if dice.random() < 0.2 else None,
+        pause_after=dice.uniform(0, 20) if dice.random() < 0.15 else None,
+        paused_for=dice.choice([1.0, 5.0, 100.0]),
+        edit_after=tuple(dice.uniform(0, 60) for _ in range(dice.choice([0, 0, 0, 0, 0, 1, 2]))),
+        recall_after=dice.uniform(0, 60) if dice.random() < 0.07 else None,
     )

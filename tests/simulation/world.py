@@ -31,6 +31,8 @@ QUIET_SECONDS = 130.0
 """Two ticks at the end, in which nothing may be nudged any more."""
 MOST_MESSAGES = 600
 """Messages that stand in all queues at once: two broadcasts with 200 due markers each, doubled at worst."""
+MOST_STEPS, MOST_STEPS_EACH = 150_000, 1_000
+"""Steps of the loop in one run, and more for each installed person and broadcast: an ordinary small storm has 5,000."""
 LONGEST_FREEZE = 180.0
 
 
@@ -83,7 +85,12 @@ class World:
             on_message=self.host.has_message,
         )
         self.clients = Clients(storm, account=self.account, host=self.host, promises=self.promises, pick=self.pick)
+        self._background: list[asyncio.Task[None]] = []
+        self._callers: list[asyncio.Task[None]] = []
         self._cuts, self._freezes = storm.cuts, storm.freezes
+        assert isinstance(self.loop, SeededLoop)
+        self.loop.most_steps = MOST_STEPS + MOST_STEPS_EACH * storm.installed * len(storm.asks)
+        self.loop.on_exhausted = lambda: self.promises.fail("work goes round in circles")
         self.account.use_hook(self.storage.hook)
 
     async def run(self) -> None:
@@ -91,23 +98,25 @@ class World:
         await self._install()
         for _ in range(self.storm.instances):
             self._start()
-        background = [asyncio.create_task(self._tick())]
-        background += [asyncio.create_task(work) for work in self.clients.work()]
+        background = self._background
+        background.append(asyncio.create_task(self._tick()))
+        self._callers += [asyncio.create_task(work) for work in self.clients.work()]
         main = asyncio.create_task(self._to_the_end())
         over = asyncio.create_task(self.over.wait())
         await asyncio.wait([main, over], return_when=asyncio.FIRST_COMPLETED)
         if main.done():
             main.result()
-        for task in background:
-            if task.done() and not task.cancelled():
-                task.result()
-        await self._clean_up([*background, main, over])
+        for task in [*background, *self._callers]:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                self.promises.fail(f"a caller was answered with {error!r}")
+        await self._clean_up([*background, *self._callers, main, over])
 
     async def _to_the_end(self) -> None:
         storm = self.storm
         await asyncio.sleep(storm.until)
         self.trace.note(self.loop.time(), "world", "CALM")
         await self.clients.calm()
+        self._background.append(asyncio.create_task(self.clients.operate()))
         while self.loop.time() < storm.until + storm.patience:
             if self._is_finished():
                 break
@@ -118,28 +127,28 @@ class World:
     def _is_finished(self) -> bool:
         seen = self.promises.by_key
         still_open = self.account.table(names.DIRECTORY).rows("open")
-        return all(
-            ask.key in seen
-            and (seen[ask.key].finished_at is not None or bool(seen[ask.key].parked))
-            and (seen[ask.key].id not in still_open or bool(seen[ask.key].parked))
+        return all(task.done() for task in self._callers) and all(
+            ask.key in seen and seen[ask.key].finished_at is not None and seen[ask.key].id not in still_open
             for ask in self.storm.asks
         )
 
     def _judge(self) -> None:
         fail, promises = self.promises.fail, self.promises
         still_open = self.account.table(names.DIRECTORY).rows("open")
-        everybody = frozenset(self.account.table(names.CONVERSATIONS).rows(TENANT))
         for ask in self.storm.asks:
             seen = promises.by_key.get(ask.key)
             if seen is None:
                 fail(f"{ask.key} was never accepted")
                 continue
-            for sentence in end_faults(seen, self._wanted(ask), perhaps=everybody if ask.everyone else frozenset()):
+            for sentence in end_faults(seen, self._wanted(ask), perhaps=self._perhaps(ask)):
                 fail(sentence)
-            if seen.id in still_open and not seen.parked:
+            if seen.revision and not seen.parked:
+                for sentence in promises.revision_faults(seen, self.account.table(names.BROADCASTS).rows(seen.id)):
+                    fail(sentence)
+            if seen.id in still_open:
                 fail(f"{ask.key} still stands before the sweep")
         left = [queue for queue in names.QUEUES if self.account.queue(queue).messages]
-        if left and not any(seen.parked for seen in promises.broadcasts.values()):
+        if left:
             fail(f"messages are still put into {left}")
         throttled = self.connector.refused_by_bucket
         exact = not self.storm.clock_error and not self.storm.freezes
@@ -151,6 +160,16 @@ class World:
         return frozenset(recipient_key(RecipientKind.USER, object_id(number)) for number in users) | frozenset(
             self.clients.conversations(ask)
         )
+
+    def _perhaps(self, ask: Ask) -> frozenset[str]:
+        """Those whose installation came or went meanwhile, which concerns who asks for everyone."""
+        if not ask.everyone:
+            return frozenset()
+        created = frozenset(self.account.table(names.CONVERSATIONS).rows(TENANT)) - {
+            recipient_key(RecipientKind.USER, object_id(number)) for number in range(self.storm.installed)
+        }
+        named = {recipient_key(RecipientKind.USER, object_id(number)) for number in ask.users}
+        return created | (frozenset(self.connector.lost) - named)
 
     def pick(self) -> Process | None:
         """A process that takes work now."""
