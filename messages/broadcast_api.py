@@ -5,15 +5,16 @@ A problem that the caller can make sense of leaves as an error of ours; `problem
 
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from messages.answers import Answer, Links, instant, json_answer
+from messages.answers import Answer, Links, following_page, instant, json_answer
+from messages.person_reports import PersonReports
 from messages.problems import already_ended, bad_query, malformed, too_large
-from messages.queries import read_paging
+from messages.queries import read_paging, recipient_keys
 from messages.reports import Reports
-from messages.spreadsheet import wants_csv, write_csv
+from messages.spreadsheet import CSV, wants_csv, write_csv
 from shared.acceptance import Acceptance
 from shared.domain.broadcasts import BroadcastState
 from shared.envelopes import read_json_object
@@ -22,6 +23,7 @@ from shared.ports import Clock
 from shared.requests import read_request
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
+from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import UNKNOWN_TENANT, Rejection, Rejections
 from shared.telemetry import log_event
 
@@ -42,6 +44,7 @@ class BroadcastApi:
         broadcasts: Broadcasts,
         directory: Directory,
         rejections: Rejections,
+        search: RecipientSearch,
         clock: Clock,
         tenants: Collection[str],
         pace: float | None,
@@ -55,6 +58,7 @@ class BroadcastApi:
         self._tenants = tenants
         self._new_key = new_key
         self._reports = Reports(broadcasts, clock=clock, pace=pace)
+        self._person_reports = PersonReports(broadcasts, directory, search=search, clock=clock)
 
     async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:
         """Accept a request: 202 with the broadcast, also when it stood already under the same key and body."""
@@ -96,26 +100,24 @@ class BroadcastApi:
 
     async def get(self, broadcast_id: str, *, url: str) -> Answer:
         """One broadcast with its sums."""
-        return json_answer(HTTPStatus.OK, await self._reports.broadcast(_known(broadcast_id), Links(url)))
+        return json_answer(HTTPStatus.OK, await self._reports.broadcast(known_id(broadcast_id), Links(url)))
 
     async def deliveries(self, broadcast_id: str, query: Mapping[str, str], *, accept: str, url: str) -> Answer:
-        """A page of deliveries, as JSON or as CSV. A page holds whole batches."""
+        """A page of deliveries, as JSON or as CSV; a page holds whole batches. With `recipient` that one's alone."""
+        if query.get("recipient"):
+            keys = recipient_keys(query["recipient"])
+            return _deliveries(await self._person_reports.in_broadcast(known_id(broadcast_id), keys), None, accept)
         paging = read_paging(query, fewest=100, most=1_000, usual=1_000)
         if paging.after and not (paging.after.isdecimal() and len(paging.after) <= 8):
             raise bad_query({"after": "this must come from the next link of an earlier answer"})
-        page = await self._reports.deliveries(_known(broadcast_id), first=int(paging.after or 0), most=paging.limit)
+        page = await self._reports.deliveries(known_id(broadcast_id), first=int(paging.after or 0), most=paging.limit)
         links = Links(url)
         following = None if page.next is None else links.deliveries(broadcast_id, **paging.given, after=page.next)
-        if not wants_csv(accept):
-            return json_answer(HTTPStatus.OK, {"deliveries": page.deliveries, "next": following})
-        headers = {"Content-Type": "text/csv; charset=utf-8; header=present"}
-        if following:
-            headers["Link"] = f'<{following}>; rel="next"'
-        return Answer(status=HTTPStatus.OK, headers=headers, body=write_csv(page.deliveries))
+        return _deliveries(page.deliveries, following, accept)
 
     async def cancel(self, broadcast_id: str, *, url: str) -> Answer:
         """Cancel: 202 at first, 200 once it was cancelled, a problem when it has ended."""
-        broadcast = await self._broadcasts.head(_known(broadcast_id))
+        broadcast = await self._broadcasts.head(known_id(broadcast_id))
         state = await self._reports.state(broadcast)
         if state in (BroadcastState.FINISHED, BroadcastState.EXPIRED):
             raise already_ended(broadcast_id, state)
@@ -150,11 +152,18 @@ def _with_key(document: dict[str, Any], header: str | None) -> tuple[dict[str, A
     return document, [Fault(pointer="/key", detail=detail)]
 
 
-def _known(broadcast_id: str) -> str:
+def known_id(broadcast_id: str) -> str:
     """An id that can be one. Raises BroadcastNotFound, so that tables are never asked for a key that they refuse."""
     if not _ID.fullmatch(broadcast_id):
         raise BroadcastNotFound(broadcast_id)
     return broadcast_id
+
+
+def _deliveries(deliveries: Sequence[Mapping[str, Any]], following: str | None, accept: str) -> Answer:
+    if not wants_csv(accept):
+        return json_answer(HTTPStatus.OK, {"deliveries": deliveries, "next": following})
+    headers = {"Content-Type": CSV, **following_page(following)}
+    return Answer(status=HTTPStatus.OK, headers=headers, body=write_csv(deliveries))
 
 
 def _rejection(one: Rejection) -> dict[str, Any]:

@@ -6,7 +6,15 @@ from messages.activities import Door
 from messages.bot import HeraldBot
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.people_api import PeopleApi
+from messages.person_reports import PersonReports
+from messages.poison import PoisonKeeper
+from messages.poison_api import PoisonApi
+from messages.replay import Replay
+from messages.reports import Reports
+from messages.wishes import Wishes
 from shared.composition import App
+from shared.storage.names import INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
 from shared.teams.adapter import TeamsAdapter
 from shared.teams.authentication import Authenticator
 from shared.teams.keys import SigningKeys
@@ -29,9 +37,23 @@ def broadcast_api(app: App) -> BroadcastApi:
         broadcasts=app.broadcasts,
         directory=app.directory,
         rejections=app.rejections,
+        search=app.search,
         clock=app.clock,
         tenants=app.settings.tenants,
         pace=app.settings.pace,
+        new_key=lambda: uuid4().hex,
+    )
+
+
+def wishes(app: App) -> Wishes:
+    """What answers an author's wishes."""
+    return Wishes(
+        broadcasts=app.broadcasts,
+        directory=app.directory,
+        acceptance=app.acceptance,
+        reports=Reports(app.broadcasts, clock=app.clock, pace=app.settings.pace),
+        nudging=app.nudging,
+        clock=app.clock,
         new_key=lambda: uuid4().hex,
     )
 
@@ -41,3 +63,31 @@ def broadcast_requests(app: App) -> BroadcastRequests:
     return BroadcastRequests(
         acceptance=app.acceptance, rejections=app.rejections, clock=app.clock, tenants=app.settings.tenants
     )
+
+
+def people_api(app: App) -> PeopleApi:
+    """What answers questions about people."""
+    return PeopleApi(
+        PersonReports(app.broadcasts, app.directory, search=app.search, clock=app.clock),
+        app.conversations,
+        clock=app.clock,
+        tenants=app.settings.tenants,
+    )
+
+
+def poison_keeper(app: App) -> PoisonKeeper:
+    """What takes poison."""
+    return PoisonKeeper(app.poison, requests=app.part(broadcast_requests), broadcasts=app.broadcasts, clock=app.clock)
+
+
+def poison_api(app: App) -> PoisonApi:
+    """What answers operators who look at poison, and replays it."""
+    replay = Replay(
+        app.poison,
+        requests=app.part(broadcast_requests),
+        broadcasts=app.broadcasts,
+        nudging=app.nudging,
+        queues={PLAN_QUEUE: app.plans, SEND_QUEUE: app.sends, INSTALL_QUEUE: app.installs},
+        clock=app.clock,
+    )
+    return PoisonApi(app.poison, replay)

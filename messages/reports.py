@@ -11,7 +11,8 @@ from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, c
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
 from shared.domain.recipients import identifier_of, kind_of
-from shared.domain.reports import TRIED, Report, Tally, final_report
+from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report
+from shared.domain.revisions import Revised, RevisionKind
 from shared.errors import BroadcastNotFound
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
@@ -54,11 +55,14 @@ class Reports:
         return await asyncio.gather(*(read(broadcast_id) for broadcast_id in broadcast_ids))
 
     async def broadcast(self, broadcast_id: str, links: Links) -> dict[str, Any]:
-        """A broadcast with its sums, read from its rows while it runs. Raises BroadcastNotFound."""
+        """A broadcast with its sums: of its rows as they stand, of their last count where they are many, of its end.
+
+        Raises BroadcastNotFound.
+        """
         broadcast = await self._broadcasts.head(broadcast_id)
         cursor = (await self._broadcasts.cursor(broadcast_id)).cursor
         now = self._clock.now()
-        report = final_report(broadcast) if broadcast.finished_at is not None else await self._sum_up(broadcast, now)
+        report = await self._sums(broadcast, cursor, now)
         state = _state(broadcast, cursor, now=now)
         # Before its plan is finished nobody knows how much there is to do.
         running = state is BroadcastState.SENDING and cursor.is_finished
@@ -70,15 +74,20 @@ class Reports:
             "accepted_at": instant(broadcast.accepted_at),
             "expires_at": instant(broadcast.expires_at),
             "cancelled_at": instant(broadcast.cancelled_at),
+            "paused_for": broadcast.paused,
             "finished_at": instant(broadcast.finished_at),
             "delivery": broadcast.delivery,
             "priority": broadcast.priority,
             "planned": cursor.is_finished,
+            "counted_at": instant(report.counted_at),
             "total": report.total,
             "counts": {state.value: number for state, number in report.states.items()},
             "reasons": {reason.value: number for reason, number in report.reasons.items()},
+            "revision": _revision(broadcast, report),
             "rate": round(report.rate, 1),
-            "estimated_end_at": instant(report.ends_at(broadcast, now=now, pace=self._pace)) if running else None,
+            "estimated_end_at": instant(report.ends_at(broadcast, now=report.counted_at, pace=self._pace))
+            if running
+            else None,
             "links": {"self": links.broadcast(broadcast.id), "deliveries": links.deliveries(broadcast.id)},
         }
 
@@ -93,6 +102,13 @@ class Reports:
             next=following[0].number if following else None,
         )
 
+    async def _sums(self, broadcast: Broadcast, cursor: Cursor, now: float) -> Report:
+        if broadcast.finished_at is not None:
+            return final_report(broadcast)
+        if cursor.batches > LIVE_BATCHES and (stored := await self._broadcasts.counts(broadcast.id)) is not None:
+            return stored.stopped(broadcast.ends_open_as(now))
+        return await self._sum_up(broadcast, now)
+
     async def _sum_up(self, broadcast: Broadcast, now: float) -> Report:
         tally = Tally(broadcast, now=now)
         async for row in self._broadcasts.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
@@ -100,14 +116,30 @@ class Reports:
         return tally.report()
 
 
+def _revision(broadcast: Broadcast, report: Report) -> dict[str, Any] | None:
+    """What became of what was sent in the latest edit or recall; None before the first."""
+    if not broadcast.revision:
+        return None
+    counts = {revised.name.lower(): report.revised[revised] for revised in Revised if revised is not Revised.NOTHING}
+    kind = RevisionKind.RECALL if broadcast.recalled else RevisionKind.EDIT
+    return {"number": broadcast.revision, "kind": kind, "total": report.revised.total(), "counts": counts}
+
+
 def _state(broadcast: Broadcast, cursor: Cursor, *, now: float) -> BroadcastState:
     return state_of(
         broadcast,
         planned=cursor.is_finished,
         has_batches=cursor.batches > 0,
-        started=cursor != Cursor(service_url=cursor.service_url),
+        started=cursor != Cursor(),
         now=now,
     )
+
+
+def describe_delivery(batch: Batch, position: int, ends_as: Outcome | None) -> dict[str, Any]:
+    """One delivery as reports tell it; `ends_as` is what `Broadcast.ends_open_as` says."""
+    character = batch.progress.outcomes[position]
+    counted = count_as(character, held=batch.is_held(LEASE_SECONDS), ends_as=ends_as)
+    return _delivery(batch, position, Outcome(counted))
 
 
 def _deliveries(batch: Batch, ends_as: Outcome | None) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import logging
 
 import azure.functions as func
 
-from send_worker.pipeline import Pipeline, build_pipeline
+from send_worker.pipeline import Pipeline, build_pipeline, build_retention
 from shared.composition import compose
 from shared.envelopes import unpack_nudge
 from shared.errors import InvalidRequest
@@ -23,6 +23,12 @@ async def tick(timer: func.TimerRequest) -> None:
     if timer.past_due:
         log_event(logger, "tick_came_late")
     await (await _pipeline()).sweep.run()
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule="30 */10 * * * *", run_on_startup=False)
+async def clean_up(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a run that comes late does just the same
+    """Remove every ten minutes what has ended longer ago than it is kept."""
+    await (await compose()).part(build_retention).run()
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name=PLAN_QUEUE, connection=CONNECTION)

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from send_worker.audience_pages import StoredAudience
 from send_worker.closing import Closing
+from send_worker.counting import Counting
 from send_worker.planner import Planner
+from send_worker.retention import Retention
 from send_worker.sender import Sender
 from send_worker.speaker import Speaker
 from send_worker.sweep import Sweep
+from send_worker.witness import Witness
 from shared.composition import App
 
 
@@ -26,9 +29,10 @@ def build_pipeline(app: App) -> Pipeline:
     return Pipeline(
         planner=Planner(
             store,
-            pages=StoredAudience(app.conversations),
+            pages=StoredAudience(app.conversations, store, clock),
             lookup=app.lookup,
             closing=Closing(store, app.directory, clock),
+            counting=Counting(store, clock),
             plans=plans,
             sends=sends,
             clock=clock,
@@ -36,10 +40,24 @@ def build_pipeline(app: App) -> Pipeline:
         sender=Sender(
             store,
             pacers=app.pacers,
-            speaker=Speaker(app.connector, app.conversations, app_id=app.settings.app_id),
+            speaker=Speaker(app.connector, app.conversations, app.windows, clock, app_id=app.settings.app_id),
+            witness=Witness(app.conversations, clock),
             sends=sends,
-            plans=plans,
+            nudging=app.nudging,
             clock=clock,
         ),
-        sweep=Sweep(store, app.directory, plans=plans, sends=sends, clock=clock),
+        sweep=Sweep(store, app.directory, app.nudging, clock),
+    )
+
+
+def build_retention(app: App) -> Retention:
+    """Build what removes an app's old rows."""
+    return Retention(
+        broadcasts=app.broadcasts,
+        directory=app.directory,
+        rejections=app.rejections,
+        poison=app.poison,
+        clock=app.clock,
+        tenants=app.settings.tenants,
+        keep=app.settings.retention,
     )

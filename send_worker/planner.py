@@ -5,11 +5,13 @@ writes nothing. Sending starts after the first run, which is one page.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from secrets import token_hex
 from typing import Protocol
 
 from send_worker.closing import Closing
+from send_worker.counting import Counting
 from send_worker.elapsed import monotonic
 from shared.domain.audience import Audience, Source, unpack_audience
 from shared.domain.batches import Recipient
@@ -55,6 +57,7 @@ class Planner:
         pages: AudiencePages,
         lookup: Lookup,
         closing: Closing,
+        counting: Counting,
         plans: Queue,
         sends: Queue,
         clock: Clock,
@@ -63,6 +66,7 @@ class Planner:
         self._pages = pages
         self._lookup = lookup
         self._closing = closing
+        self._counting = counting
         self._plans = plans
         self._sends = sends
         self._clock = clock
@@ -95,7 +99,9 @@ class Planner:
                 else:
                     held = await self._emit(broadcast, held, until)
                 broadcast = await self._store.head(broadcast.id)
-        await self._closing.close_if_ended(broadcast, held.cursor)
+                await self._counting.count_if_due(broadcast, held.cursor)
+        if not await self._closing.close_if_ended(broadcast, held.cursor):
+            await self._counting.count_if_due(broadcast, held.cursor)
 
     async def _collect(self, broadcast: Broadcast, audience: Audience, held: Held) -> Held:
         """Collect pages of one source into a run; the run becomes valid by the cursor's step."""
@@ -104,15 +110,17 @@ class Planner:
             return await self._step(broadcast, held, replace(cursor, phase=Phase.FINISHED))
         source, token = sources[cursor.source], cursor.token
         keys: set[str] = set()
-        while len(keys) < run_capacity(cursor.run):
+        while len(keys) < run_capacity(len(cursor.run_names)):
             page, token = await self._pages.page(broadcast.tenant, audience, source, token, PAGE_KEYS)
             keys.update(page)
             if not token:
                 break
-        await self._store.save_run(broadcast.id, cursor.run, source.kind, sorted(keys))
+        name = token_hex(4)
+        await self._store.save_run(broadcast.id, name, source.kind, sorted(keys))
         step = replace(
             cursor,
             phase=Phase.EMIT,
+            runs=f"{cursor.runs} {name}".strip(),
             kind=source.kind,
             after="",
             token=token,
@@ -132,7 +140,7 @@ class Planner:
             recipients = await self._lookup.recipients(broadcast.tenant, fresh[start : start + portion])
             for batches in by_transaction(cut(recipients)):
                 held = await self._write(broadcast, held, batches)
-        done = replace(held.cursor, phase=Phase.COLLECT, run=cursor.run + 1, after="")
+        done = replace(held.cursor, phase=Phase.COLLECT, after="")
         return await self._step(broadcast, held, done)
 
     async def _write(self, broadcast: Broadcast, held: Held, batches: list[tuple[Recipient, ...]]) -> Held:
@@ -146,7 +154,7 @@ class Planner:
         )
         stepped = await self._step(broadcast, held, step, batches)
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
-        for lane in await self._store.lanes(broadcast.id):
+        for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):
             if first <= lane.batch < step.batches:
                 await self._sends.put(pack_nudge(Nudge(broadcast=broadcast.id, batch=lane.batch)))
         return stepped
@@ -167,15 +175,11 @@ class Planner:
         return Held(cursor=cursor, etag=etag)
 
     async def _fresh_keys(self, broadcast_id: str, cursor: Cursor) -> list[str]:
-        _, keys = await self._store.run(broadcast_id, cursor.run)
-        # One earlier run at a time is in memory: at most a mebibyte of ids.
-        left: list[str] = keys
-        async for earlier in self._earlier_runs(broadcast_id, cursor):
-            left = leave_out(left, [earlier])
-        return left
-
-    async def _earlier_runs(self, broadcast_id: str, cursor: Cursor) -> AsyncIterator[list[str]]:
-        for number in range(cursor.run):
-            kind, keys = await self._store.run(broadcast_id, number)
+        *earlier, last = cursor.run_names
+        _, keys = await self._store.run(broadcast_id, last)
+        for name in earlier:
+            # One earlier run at a time is in memory: at most a mebibyte of ids.
+            kind, known = await self._store.run(broadcast_id, name)
             if kind == cursor.kind:
-                yield keys
+                keys = leave_out(keys, [known])
+        return keys

@@ -7,16 +7,15 @@ import asyncio
 import logging
 
 from send_worker.closing import STOP_SECONDS
-from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
-from shared.envelopes import Nudge, pack_nudge
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
+from shared.domain.reports import LIVE_BATCHES
 from shared.errors import BroadcastNotFound, StorageError
-from shared.ports import Clock, Queue
+from shared.nudging import Nudging
+from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.directory import Directory, OpenBroadcast
 from shared.telemetry import log_event
 
-MOST_DUE = 200
-"""Due markers that one sweep nudges for each broadcast; the next minute brings more."""
 LOOK_SECONDS = 60.0
 OVERDUE_SECONDS = 180.0
 """The tick comes each minute; timers were seen to freeze, and then whoever is awake sweeps."""
@@ -31,11 +30,10 @@ logger = logging.getLogger(__name__)
 class Sweep:
     """Looks after all open broadcasts."""
 
-    def __init__(self, store: Broadcasts, directory: Directory, *, plans: Queue, sends: Queue, clock: Clock) -> None:
+    def __init__(self, store: Broadcasts, directory: Directory, nudging: Nudging, clock: Clock) -> None:
         self._store = store
         self._directory = directory
-        self._plans = plans
-        self._sends = sends
+        self._nudging = nudging
         self._clock = clock
         self._looked_at = clock.now()
 
@@ -47,8 +45,8 @@ class Sweep:
         self._looked_at = now
         try:
             last = await self._directory.last_sweep()
-            if last is not None and now - last > OVERDUE_SECONDS:
-                log_event(logger, "sweep_overdue", level=logging.ERROR, seconds=int(now - last))
+            if last is None or now - last > OVERDUE_SECONDS:
+                log_event(logger, "sweep_overdue", level=logging.ERROR, seconds=int(now - (last or now)))
                 await self.run()
         except StorageError as error:
             log_event(logger, "sweep_failed", level=logging.WARNING, cause=type(error).__name__)
@@ -60,7 +58,18 @@ class Sweep:
 
         async def look() -> None:
             while waiting:
-                await self._look_at(waiting.pop())
+                opened = waiting.pop()
+                try:
+                    await self._look_at(opened)
+                except StorageError as error:
+                    # One broadcast that cannot be read keeps nobody from the others.
+                    log_event(
+                        logger,
+                        "sweep_failed",
+                        level=logging.WARNING,
+                        broadcast=opened.broadcast_id,
+                        cause=type(error).__name__,
+                    )
 
         await asyncio.gather(*(look() for _ in range(AT_ONCE)))
 
@@ -72,29 +81,27 @@ class Sweep:
             if self._clock.now() - opened.opened_at > ABANDONED_SECONDS:
                 await self._directory.close(opened.broadcast_id)
             return
-        if broadcast.finished_at is not None or await self._needs_planner(broadcast, held):
-            await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)))
-            return
-        if broadcast.stopped_at(self._clock.now()) is None:
+        if broadcast.finished_at is None and held.cursor.is_finished and held.cursor.batches > LIVE_BATCHES:
+            # The planner's function stores the sums that are too many to be read for each look at them.
+            await self._nudging.plan(broadcast.id)
+        if broadcast.finished_at is not None or self._needs_planner(broadcast, held):
+            await self._nudging.plan(broadcast.id)
+        elif broadcast.paused is PauseReason.BLOCKED_AUTH:
+            # One batch finds out whether tokens work again, and resumes the broadcast if they do.
+            await self._nudging.batch(broadcast.id, 0)
+        elif broadcast.paused is None and (broadcast.revision or broadcast.stopped_at(self._clock.now()) is None):
             await self._nudge_batches(broadcast, held)
 
-    async def _needs_planner(self, broadcast: Broadcast, held: Held) -> bool:
+    def _needs_planner(self, broadcast: Broadcast, held: Held) -> bool:
         """Whether a plan stands still, or a stopped broadcast can be closed."""
         stopped_at = broadcast.stopped_at(self._clock.now())
         if stopped_at is not None:
-            return self._clock.now() > stopped_at + STOP_SECONDS
+            # What was sent may still have to be revised: then the lanes tell when that is done.
+            return not broadcast.revision and self._clock.now() > stopped_at + STOP_SECONDS
         return not held.cursor.is_finished and held.age > LEASE_SECONDS
 
     async def _nudge_batches(self, broadcast: Broadcast, held: Held) -> None:
         now = self._clock.now()
-        lanes = await self._store.lanes(broadcast.id)
-        still = [lane.batch for lane in lanes if lane.batch < held.cursor.batches and lane.age > LEASE_SECONDS]
-        due = await self._store.due_markers(broadcast.id, until=now, limit=MOST_DUE)
-        for number in (*still, *(marker.batch for marker in due)):
-            await self._sends.put(pack_nudge(Nudge(broadcast=broadcast.id, batch=number)))
-        through = held.cursor.is_finished and all(lane.batch >= held.cursor.batches for lane in lanes)
-        if through and not due and not await self._store.due_markers(broadcast.id, limit=1):
-            # Every lane is through and nothing is due: whoever was to close it did not.
-            await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)))
-        if still or due:
-            log_event(logger, "batches_nudged", broadcast=broadcast.id, lanes=len(still), due=len(due))
+        nudged = await self._nudging.wake_still(broadcast, held.cursor, now=now, still=LEASE_SECONDS)
+        if nudged:
+            log_event(logger, "batches_nudged", broadcast=broadcast.id, batches=nudged)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from shared.acceptance import Acceptance
 from shared.lookup import Lookup
+from shared.nudging import Nudging
 from shared.pacer import Pacers
 from shared.ports import Clock, Queue
 from shared.settings import Settings, read_settings
@@ -22,7 +23,10 @@ from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
 from shared.storage.pace import PaceRows
+from shared.storage.poison import PoisonMessages
+from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
+from shared.storage.windows import WindowRows
 from shared.teams.client import CONNECTIONS_WITH_LIMIT, CONNECTIONS_WITHOUT_LIMIT, ConnectorClient
 from shared.teams.tokens import connector_tokens
 
@@ -39,9 +43,14 @@ class App:
     directory: Directory
     conversations: Conversations
     rejections: Rejections
+    poison: PoisonMessages
+    search: RecipientSearch
     sends: Queue
     plans: Queue
+    installs: Queue
     pacers: Pacers
+    windows: WindowRows
+    nudging: Nudging
     connector: ConnectorClient
     lookup: Lookup
     acceptance: Acceptance
@@ -77,6 +86,7 @@ async def _make(settings: Settings) -> App:
     directory = Directory(account.table(names.DIRECTORY))
     conversations = Conversations(account.table(names.CONVERSATIONS))
     sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
+    pace = account.table(names.PACE)
     lookup = Lookup(conversations, service_url=settings.service_url)
     connections = CONNECTIONS_WITH_LIMIT if settings.pace else CONNECTIONS_WITHOUT_LIMIT
     return App(
@@ -86,9 +96,14 @@ async def _make(settings: Settings) -> App:
         directory=directory,
         conversations=conversations,
         rejections=Rejections(account.table(names.REJECTIONS)),
+        poison=PoisonMessages(account.table(names.POISON)),
+        search=RecipientSearch(account.table(names.BROADCASTS)),
         sends=sends,
         plans=plans,
-        pacers=Pacers(PaceRows(account.table(names.PACE)), ceiling=settings.pace, clock=clock),
+        installs=account.queue(names.INSTALL_QUEUE),
+        pacers=Pacers(PaceRows(pace), ceiling=settings.pace, clock=clock),
+        windows=WindowRows(pace, clock),
+        nudging=Nudging(broadcasts, sends=sends, plans=plans),
         connector=ConnectorClient(
             connector_tokens(settings), service_hosts=settings.service_hosts, connections=connections
         ),

@@ -2,11 +2,21 @@
 
 from collections.abc import AsyncIterator
 
-from shared.domain.references import Reference, ReferenceChange, decide_change, reference_of, values_of
+from shared.domain.recipients import RecipientKind
+from shared.domain.references import (
+    Reference,
+    ReferenceChange,
+    ReferenceState,
+    decide_change,
+    reference_of,
+    values_of,
+)
 from shared.errors import RowConflict
 from shared.ports import Table
-from shared.storage.rows import insert, merge, upsert_merge
+from shared.storage.rows import Operation, insert, merge, upsert_merge
 
+_PEOPLE, _AFTER = f"{RecipientKind.USER}!", "\x7e"
+_REACH = ("state", "changed_at", "seen_at", "conversation")
 TRIES = 5
 """Two activities about one place may meet; five in the same moment do not."""
 
@@ -36,6 +46,12 @@ class Conversations:
         async for row in self._table.scan(tenant, start=start, end=end, limit=limit):
             yield row.key, reference_of(row.values)
 
+    async def people(self, tenant: str, *, after: str = "", limit: int) -> AsyncIterator[tuple[str, Reference]]:
+        """Yield people's keys from behind `after`, with what tells whether they can be reached, and no more of it."""
+        start = after + "\x20" if after else _PEOPLE
+        async for row in self._table.scan(tenant, start=start, end=_PEOPLE + _AFTER, select=_REACH, limit=limit):
+            yield row.key, reference_of(row.values)
+
     async def insert_if_absent(self, tenant: str, key: str, reference: Reference) -> bool:
         """Write a reference that did not come from an activity; one that did is never overwritten by it."""
         try:
@@ -43,6 +59,47 @@ class Conversations:
         except RowConflict:
             return False
         return True
+
+    async def mark(self, tenant: str, key: str, state: ReferenceState, *, at: str) -> None:
+        """Note what an answer of the Connector said about a reference that exists; a newer change stays.
+
+        `at` is the instant in the form of `Reference.changed_at`.
+        """
+        row = await self._table.get(tenant, key)
+        if row is not None and str(row.values.get("changed_at", "")) <= at:
+            await self._change(tenant, merge(key, {"state": state.value, "changed_at": at}, etag=row.etag))
+
+    async def forget_conversation(self, tenant: str, key: str, conversation: str) -> None:
+        """Drop a conversation that is gone, unless an activity has brought another one since."""
+        row = await self._table.get(tenant, key)
+        if row is not None and row.values.get("conversation") == conversation:
+            await self._change(tenant, merge(key, {"conversation": ""}, etag=row.etag))
+
+    async def move(self, tenant: str, key: str, service_url: str) -> None:
+        """Note the service URL that a reference turned out to need."""
+        await self._change(tenant, merge(key, {"service_url": service_url}))
+
+    async def keep_created(self, tenant: str, key: str, *, conversation: str, service_url: str, at: str) -> None:
+        """Keep a conversation that Herald created, which proves that the bot is there: in a new row, or in one that
+        has lost its own or was taken for uninstalled. `at` as in `mark`."""
+        created = Reference(conversation=conversation, service_url=service_url)
+        if await self.insert_if_absent(tenant, key, created):
+            return
+        row = await self._table.get(tenant, key)
+        if row is None:
+            return
+        known = reference_of(row.values)
+        if known.conversation and known.state is ReferenceState.ACTIVE:
+            return
+        values = {"conversation": conversation, "state": ReferenceState.ACTIVE.value, "changed_at": at}
+        await self._change(tenant, merge(key, values, etag=row.etag))
+
+    async def _change(self, tenant: str, operation: Operation) -> None:
+        """Write; where the row moved meanwhile, or is gone, somebody else knows better."""
+        try:
+            await self._table.write(tenant, [operation])
+        except RowConflict:
+            return
 
     async def _keep_state(self, change: ReferenceChange) -> bool:
         for _ in range(TRIES - 1):

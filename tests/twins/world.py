@@ -21,6 +21,7 @@ from shared.domain.references import Reference, values_of
 from shared.domain.requests import BroadcastRequest, Content
 from shared.envelopes import unpack_nudge
 from shared.lookup import Lookup
+from shared.nudging import Nudging
 from shared.pacer import Pacers
 from shared.settings import read_settings
 from shared.storage import names
@@ -28,8 +29,11 @@ from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
 from shared.storage.pace import PaceRows
+from shared.storage.poison import PoisonMessages
+from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
 from shared.storage.rows import upsert
+from shared.storage.windows import WindowRows
 from tests.twins.storage import MemoryAccount
 from tests.twins.teams import MemoryConnector
 
@@ -70,9 +74,14 @@ def compose_app(
         directory=directory,
         conversations=conversations,
         rejections=Rejections(account.table(names.REJECTIONS)),
+        poison=PoisonMessages(account.table(names.POISON)),
+        search=RecipientSearch(account.table(names.BROADCASTS)),
         sends=sends,
         plans=plans,
+        installs=account.queue(names.INSTALL_QUEUE),
         pacers=Pacers(PaceRows(account.table(names.PACE)), ceiling=pace, clock=clock),
+        windows=WindowRows(account.table(names.PACE), clock),
+        nudging=Nudging(broadcasts, sends=sends, plans=plans),
         connector=connector,  # type: ignore[arg-type]  # the twin has the one method that is used
         lookup=lookup,
         acceptance=Acceptance(

@@ -1,5 +1,7 @@
 """The sums of a large broadcast while it runs: stored once a minute, and told with their time."""
 
+import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,9 +11,12 @@ from messages.reports import Reports
 from send_worker.counting import COUNT_SECONDS, Counting
 from shared.domain import reports
 from shared.domain.batches import Progress
+from shared.domain.outcomes import State
 from shared.domain.plans import Cursor, Phase
 from tests.twins.accepting import TENANT, House, a_request, user
+from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment
+from tests.twins.world import EPOCH, World
 
 LINKS = Links("https://herald.test/api/broadcasts")
 
@@ -146,3 +151,33 @@ async def test_a_closed_broadcast_was_counted_at_its_end() -> None:
 
 def test_up_to_a_hundred_thousand_people_are_counted_live() -> None:
     assert reports.LIVE_BATCHES == 1_000
+
+
+def test_a_large_running_broadcast_is_counted_each_minute_by_the_planner_not_by_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("send_worker.sweep.LIVE_BATCHES", 2)
+
+    async def run() -> list[tuple[float, int]]:
+        world = World(pace=20.0)
+        await world.install(range(5_000))
+        world.start()
+        store = world.app().broadcasts
+        broadcast_id = await world.accept(everyone=True)
+        seen = list[tuple[float, int]]()
+        for _ in range(24):
+            await asyncio.sleep(10)
+            if (stored := await store.counts(broadcast_id)) is not None:
+                seen.append((stored.counted_at - EPOCH, stored.states[State.SENT]))
+        assert world.states(broadcast_id)[State.SENT] > 4_000
+        await world.stop()
+        return seen
+
+    seen = run_virtually(run())
+    times = sorted({at for at, _ in seen})
+
+    # Planned within the first minute, then asked for by each tick.
+    assert 4 <= len(times) <= 6
+    assert all(later - earlier >= COUNT_SECONDS for earlier, later in pairwise(times))
+    assert [sent for _, sent in seen] == sorted(sent for _, sent in seen)
+    assert seen[-1][1] > 3_000
