@@ -94,7 +94,7 @@ async def test_why_a_nudge_is_poison_is_told_as_far_as_it_shows(desk: Desk) -> N
     await desk.house.broadcasts.finish(broadcast_id, at=desk.house.now, sums="S1", revised_sums="", revision=0)
     await desk.keeper.receive("sends", pack_nudge(Nudge(broadcast=broadcast_id, batch=0)), message_id="m2")
     await desk.keeper.receive("sends", b"garbage", message_id="m3")
-    await desk.keeper.receive("sends", b'{"broadcast": "a/b#c"}', message_id="m4")
+    await desk.keeper.receive("sends", pack_nudge(Nudge(broadcast="0" * 20)), message_id="m4")
 
     why = {one["message_id"]: one["why"] for one in await desk.listed()}
 
