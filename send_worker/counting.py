@@ -23,7 +23,7 @@ class Counting:
             return
         stored = await self._store.counts(broadcast.id)
         now = self._clock.now()
-        if stored is not None and now - stored.counted_at < COUNT_SECONDS:
+        if stored is not None and stored.is_of(broadcast) and now - stored.counted_at < COUNT_SECONDS:
             return
         tally = Tally(broadcast, now=now)
         async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):

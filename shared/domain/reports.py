@@ -26,6 +26,7 @@ class Report:
     outcomes: Counter[Outcome]
     rate: float
     counted_at: float
+    revision: int = 0
     revised: Counter[Revised] = field(default_factory=Counter)
     """What became of what was sent in the latest revision; empty before the first."""
 
@@ -48,6 +49,10 @@ class Report:
     def reasons(self) -> dict[Reason, int]:
         """The undeliverable ones by reason, without zeros."""
         return count_reasons(self.outcomes)
+
+    def is_of(self, broadcast: Broadcast) -> bool:
+        """Whether sums that were stored tell of the broadcast's latest revision."""
+        return self.revision == broadcast.revision
 
     def stopped(self, ends_as: Outcome | None) -> "Report":
         """The same sums as they count once the broadcast was stopped, which may have been after they were taken."""
@@ -95,7 +100,13 @@ class Tally:
         outcomes = Counter({Outcome(one): number for one, number in self._characters.items()})
         seconds = min(RECENT.total_seconds(), max(1.0, self._now - self._broadcast.accepted_at))
         rate = self._recently_tried / seconds
-        return Report(outcomes=outcomes, rate=rate, counted_at=self._now, revised=self._revised)
+        return Report(
+            outcomes=outcomes,
+            rate=rate,
+            counted_at=self._now,
+            revision=self._broadcast.revision,
+            revised=self._revised,
+        )
 
 
 def final_report(broadcast: Broadcast) -> Report:

@@ -14,6 +14,7 @@ from shared.domain.batches import Batch, Progress, Recipient
 from shared.domain.broadcasts import BatchSummary, Broadcast, PauseReason, pack_counts, unpack_counts
 from shared.domain.plans import Cursor
 from shared.domain.reports import Report
+from shared.domain.revisions import pack_revised, unpack_revised
 from shared.errors import BroadcastNotFound, RowConflict
 from shared.ports import Table
 from shared.storage import broadcast_rows as codec
@@ -351,6 +352,8 @@ class Broadcasts:
         """Store the sums of a running broadcast that is too large to be summed up for each look at it."""
         values: dict[str, Value] = {
             "sums": pack_counts(report.outcomes),
+            "revision": report.revision,
+            "revised_sums": pack_revised(report.revised),
             "rate": report.rate,
             "counted_at": report.counted_at,
         }
@@ -365,6 +368,8 @@ class Broadcasts:
             outcomes=unpack_counts(str(row.values["sums"])),
             rate=float(row.values["rate"]),
             counted_at=float(row.values["counted_at"]),
+            revision=int(row.values["revision"]),
+            revised=unpack_revised(str(row.values["revised_sums"])),
         )
 
     async def remove_rows(self, broadcast_id: str) -> bool:

@@ -137,6 +137,23 @@ async def test_stored_sums_of_a_stopped_broadcast_count_as_it_was_stopped() -> N
     assert (counts["sent"], counts["cancelled"], counts["pending"], counts["deferred"]) == (1, 5, 0, 0)
 
 
+async def test_sums_of_an_earlier_revision_are_not_told() -> None:
+    house = House()
+    broadcast_id = await running(house)
+    await settle(house, broadcast_id, 0, "SS")
+    await count(house, broadcast_id)
+    house.now += 1
+    await house.broadcasts.revise(await house.broadcasts.head(broadcast_id), content=b"{}", at=house.now)
+    await settle(house, broadcast_id, 1, "SS")
+
+    assert (await report(house, broadcast_id))["counts"]["sent"] == 4
+    await count(house, broadcast_id)
+    await settle(house, broadcast_id, 2, "SS")
+
+    stored = await report(house, broadcast_id)
+    assert (stored["counts"]["sent"], stored["revision"]["total"]) == (4, 4)
+
+
 async def test_a_closed_broadcast_was_counted_at_its_end() -> None:
     house = House()
     broadcast_id = await running(house)
