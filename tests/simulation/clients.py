@@ -52,14 +52,13 @@ class Clients:
         wishing += [self._revise(ask, after, edit) for ask in self._storm.asks for edit, after in _revisions(ask)]
         return asking + wishing
 
-    async def calm(self) -> None:
-        """When the storm is over an operator puts requests into the queue again that had failed each of their tries."""
-        for body in self._host.poisoned:
-            await self._account.queue(names.BROADCAST_QUEUE).put(body)
-
     async def operate(self) -> None:
-        """From then on an operator lets go on what stands still, and replays what was set aside."""
+        """When the storm is over an operator replays poison, lets go on what is held, and replays what was set aside."""
         while True:
+            for queue in sorted(self._host.poisoned):
+                self._host.poisoned.discard(queue)
+                poison = orjson.dumps({"queue": queue})
+                await self._until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]
             for seen in list(self._promises.broadcasts.values()):
                 if seen.finished_at is None and seen.paused:
                     await self._wish(seen.key, lambda process, id: process.wishes.resume(id, url=URL))

@@ -79,6 +79,10 @@ class StormConnector:
     async def _create(self, process: Process, member: str, now: float) -> Answer:
         answer, lost = self._draw(process, now)
         self._trace.note(now, process.life.name, "create", f"{member[-4:]} {answer.kind.name}")
+        if answer.kind is not Verdict.ACCEPTED:
+            recipient = recipient_key(RecipientKind.USER, object_id(_number(member)))
+            self.lost.add(recipient)
+            self._promises.not_opened.add(recipient)
         await self._wait(process)
         if answer.kind is Verdict.ACCEPTED:
             answer = Answer(kind=Verdict.ACCEPTED, conversation_id=f"a:{_number(member)}")
@@ -107,6 +111,7 @@ class StormConnector:
         self._trace.note(now, process.life.name, "post", f"{key} {recipient[-4:]} {answer.kind.name} lost={lost}")
         self.activities += 1
         activity = f"m{self.activities}"
+        self._promises.answered(key, recipient, answer.kind)
         self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)
         if delivered:
             self._promises.shows(key, recipient, activity, text)

@@ -63,8 +63,8 @@ class Host:
         """Timers of the host belong to no process, whoever's step sets them."""
         self._number = 0
         self._looks_at: dict[str, float] = {}
-        self.poisoned: list[bytes] = []
-        """Requests that failed each of their tries: an operator puts them into the queue again."""
+        self.poisoned: set[str] = set()
+        """Queues whose poison queue has something new: an operator replays it."""
         self.waiting = 0
         """Messages that are late, or that wait for a process."""
 
@@ -169,10 +169,10 @@ class Host:
             return
         if queue == names.BROADCAST_QUEUE:
             self._fault("request_poisoned", queue)
-            self.poisoned.append(body)
         else:
             self._fault("nudge_poisoned", queue)
         self._deliver(queue + POISON, body)
+        self.poisoned.add(queue)
 
 
 def _where(error: BaseException) -> str:

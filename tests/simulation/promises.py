@@ -16,12 +16,18 @@ from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcasts import HEAD, content_key
 from shared.storage.rows import Operation, Row, Value, unpack_bytes
+from shared.teams.answers import Verdict
 from tests.simulation.processes import Process
 from tests.simulation.storm import Ask
 
 AFTER_CANCEL = 10.0
 """Seconds after a cancel or an expiry until which something may still be posted."""
 FINAL = frozenset(outcome.value for outcome in Outcome if not outcome.is_open)
+GIVEN_UP_FOR_GOOD = frozenset(
+    outcome.value for outcome in Outcome if outcome.reason and outcome is not Outcome.ATTEMPTS_EXHAUSTED
+)
+PASSING_VERDICTS = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNREACHABLE, Verdict.ACCEPTED})
+"""Words of Teams that give nobody a reason to give up."""
 SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
 GIVEN_UP = frozenset({Revised.ACTIVITY_GONE.value, Revised.FAILED.value})
 FRUITLESS_FAULTS = 5
@@ -84,6 +90,10 @@ class Promises:
         self.by_key: dict[str, SeenBroadcast] = {}
         self.places: dict[tuple[str, str], tuple[SeenRow, int]] = {}
         self.ledger: Counter[tuple[str, str]] = Counter()
+        self.verdicts: dict[tuple[str, str], Verdict] = {}
+        """What Teams said last to a delivery."""
+        self.not_opened: set[str] = set()
+        """Recipients whose chat could not be created: nobody tells for which broadcast that was tried."""
         self.excused: set[tuple[str, str]] = set()
         """Deliveries whose doubling a fault explains."""
         self.writers: dict[str, Process] = {}
@@ -145,6 +155,10 @@ class Promises:
                 self.fail(f"{name} was delivered twice, and no fault explains it")
         if uncertain:
             self.excused.add(place)
+
+    def answered(self, key: str, recipient: str, verdict: Verdict) -> None:
+        """Teams has decided on a call about a delivery, whether its answer arrives or not."""
+        self.verdicts[self.by_key[key].id, recipient] = verdict
 
     def shows(self, key: str, recipient: str, activity: str, text: str) -> None:
         """A message stands in a chat."""
@@ -281,6 +295,12 @@ class Promises:
             place = seen.id, row.recipients[position]
             if old in FINAL:
                 self.fail(f"{self._name(row)}: {place[1]} was final at {old!r} and became {new!r}")
+            if (
+                new in GIVEN_UP_FOR_GOOD
+                and place[1] not in self.not_opened
+                and self.verdicts.get(place) in PASSING_VERDICTS
+            ):
+                self.fail(f"{self._name(row)}: {place[1]} is given up, though Teams said {self.verdicts[place].name}")
             if new == SENT and not self.ledger[place]:
                 self.fail(f"{self._name(row)}: {place[1]} is called sent, and never arrived")
             if new == SENDING and self.ledger[place] and seen.delivery is DeliveryMode.AT_MOST_ONCE:

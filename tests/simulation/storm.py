@@ -31,6 +31,17 @@ REFUSALS = (
 )
 PASSING = (Verdict.BUSY, Verdict.UNREACHABLE, Verdict.FAILED_MAYBE, Verdict.SERVICE_ERROR, Verdict.THROTTLED)
 
+FAULTS = (
+    *("nudge_lost", "nudge_doubled", "nudge_late", "nudge_reordered", "nudge_garbled", "nudge_poisoned"),
+    *("request_poisoned", "tick_lost", "cut", "freeze", "outage", "storage_fails", "answer_lost", "answer_echoed"),
+    *("conflict", "write_late", "page_fails", "token_refused", "burst", "lone_throttled", "real_rate_lower"),
+    *("slow_answer", "connector_answer_lost"),
+    *(f"answer_{verdict.name.lower()}" for verdict in (*REFUSALS, *PASSING)),
+)
+"""Every fault that can fire, by the name under which it is counted."""
+EXCLUDED: frozenset[str] = frozenset()
+"""Wishes and faults that are left out for now, because a known bug of the product would hide all others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -163,7 +174,7 @@ def draw_storm(seed: int, *, people: int = SMALL) -> Storm:
         connector_seconds=dice.choice([0.05, 0.12, 0.12, 0.4]),
         clock_error=sometimes(0.3, 0.02, 0.1, other=0.0),
         nudge_lost=sometimes(0.3, 0.1, 0.5, other=0.0),
-        nudge_doubled=sometimes(0.3, 0.1, 0.3, other=0.0),
+        nudge_doubled=sometimes(0.3, 0.02, 0.1, other=0.0),
         nudge_late=sometimes(0.2, 0.1, 0.4, other=0.0),
         nudge_garbled=sometimes(0.1, 0.1, other=0.0),
         nudge_poisoned=sometimes(0.1, 0.1, other=0.0),

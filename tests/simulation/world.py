@@ -115,7 +115,6 @@ class World:
         storm = self.storm
         await asyncio.sleep(storm.until)
         self.trace.note(self.loop.time(), "world", "CALM")
-        await self.clients.calm()
         self._background.append(asyncio.create_task(self.clients.operate()))
         while self.loop.time() < storm.until + storm.patience:
             if self._is_finished():
