@@ -10,7 +10,7 @@ import orjson
 from messages.bot import HeraldBot
 from shared.domain.activities import conversation_of, text_at
 from shared.domain.references import ReferenceChange, reference_from_activity
-from shared.errors import ActivityRefused, HeraldError, StorageError, TokenUnavailable
+from shared.errors import ActivityRefused, HeraldError, RowTooLarge, StorageError, TokenUnavailable
 from shared.teams.adapter import TeamsAdapter
 from shared.telemetry import log_event
 
@@ -66,6 +66,9 @@ class Door:
             return 503, b""
         try:
             await self._keep(activity, tenant)
+        except RowTooLarge as error:
+            # Posting it again would not make it smaller.
+            log_event(logger, "activity_not_kept", level=logging.ERROR, tenant=tenant, reason=type(error).__name__)
         except StorageError as error:
             log_event(logger, "activity_not_kept", level=logging.ERROR, tenant=tenant, reason=type(error).__name__)
             return 503, b""

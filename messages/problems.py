@@ -83,11 +83,25 @@ def bad_query(faults: Mapping[str, str]) -> Problem:
 
 
 def already_ended(broadcast_id: str, state: str) -> Problem:
-    """A broadcast cannot be cancelled any more."""
-    detail = f"broadcast {broadcast_id} is {state}: nothing is left to cancel"
+    """Nothing of a broadcast can be changed any more."""
+    detail = f"broadcast {broadcast_id} is {state}: nothing is left to change"
     return Problem(
         HTTPStatus.CONFLICT, "broadcast-ended", "The broadcast has ended", detail, broadcast=broadcast_id, state=state
     )
+
+
+def already_recalled(broadcast_id: str) -> Problem:
+    """What was taken back cannot be revised."""
+    detail = f"broadcast {broadcast_id} was recalled: nothing is left to change"
+    return Problem(
+        HTTPStatus.CONFLICT, "broadcast-recalled", "The broadcast was recalled", detail, broadcast=broadcast_id
+    )
+
+
+def edited_meanwhile(broadcast_id: str) -> Problem:
+    """Several edits met."""
+    detail = f"broadcast {broadcast_id} was edited by others at this moment: look at it, and ask again"
+    return Problem(HTTPStatus.CONFLICT, "edited-meanwhile", "Other edits came first", detail, broadcast=broadcast_id)
 
 
 def _broken_contract(error: InvalidRequest) -> Problem:

@@ -14,16 +14,18 @@ from send_worker.group import Group, GroupPoster
 from send_worker.heads import Heads
 from send_worker.stake import Stake
 from shared.domain.broadcasts import Priority
-from shared.domain.lanes import BATCH_SIZE, group_size
-from shared.domain.pacing import FarAway, Slots
+from shared.domain.lanes import BATCH_SIZE, SMALLEST_GROUP, group_size
+from shared.domain.pacing import URGENT_SHARE, FarAway, Slots
+from shared.errors import StorageError
 from shared.pacer import Pacer
 from shared.ports import Clock
 
 LEAD = 0.25
 """An intent is written so many seconds before the first of its slots."""
 STAY = 15.0
-"""Retries that are due within so many seconds are waited for in the claim; later ones get a due marker."""
+"""Retries that are due within so many seconds of the time when all were tried are waited for; later ones are marked."""
 RESERVATION_SECONDS = 2.05
+STORAGE_WAIT = 5.0
 STALE_ANSWERS = 1.2
 """Answers older than this are journaled even when no intent is due: a straggler must not keep others `sending`."""
 STALE_ANSWERS_WHEN_CROWDED = 0.1
@@ -54,7 +56,6 @@ class BatchRun:
         stake: Stake,
         poster: GroupPoster,
         clock: Clock,
-        pace: float | None,
     ) -> None:
         self._claim = claim
         self._heads = heads
@@ -62,8 +63,8 @@ class BatchRun:
         self._stake = stake
         self._poster = poster
         self._clock = clock
-        self._pace = pace
         self._groups: list[Group] = []
+        self._all_tried_at: float | None = None
         self.wait = 0.0
         """Seconds until the slots that were too far away."""
 
@@ -80,10 +81,11 @@ class BatchRun:
         claim = self._claim
         while not claim.is_lost:
             claim.deliveries.settle_answers()
-            stopped = await self._heads.is_stopped(claim.broadcast.id)
-            due = [] if stopped else self._within_reservation(claim.deliveries.due(self._clock.now()))
+            held = await self._heads.is_held(claim.broadcast.id)
+            stopped = held or await self._heads.is_stopped(claim.broadcast.id)
+            due = self._within_reservation(self._due(sending=not stopped, revising=not held))
             if due:
-                slots = await self._pacer.reserve(self._slots_of(due), urgent=self._is_urgent)
+                slots = await self._reserve(self._slots_of(due))
                 if isinstance(slots, FarAway):
                     self.wait = slots.wait
                     await self._wait_for_answers()
@@ -91,11 +93,23 @@ class BatchRun:
                 await self._start_groups(due, slots)
             elif self._is_posting():
                 await self._wait_for_answers(until_one=True)
-            elif stopped:
+            elif held or (stopped and not claim.broadcast.revision):
                 return End.STOPPED
-            elif not await self._wait_for_retry():
+            elif not await self._wait_for_retry(sending=not stopped):
                 return End.LOST if claim.is_lost else End.TRIED
         return End.LOST
+
+    def _due(self, *, sending: bool, revising: bool) -> list[int]:
+        """What may be done now: first what was never sent, then what was sent with other words."""
+        deliveries, now = self._claim.deliveries, self._clock.now()
+        return (deliveries.due(now) if sending else []) + (deliveries.to_revise(now) if revising else [])
+
+    async def _reserve(self, slots: int) -> Slots | FarAway:
+        try:
+            return await self._pacer.reserve(slots, urgent=self._is_urgent)
+        except StorageError:
+            # The answers at hand must still be journaled, so the batch ends as if its slots were far away.
+            return FarAway(wait=STORAGE_WAIT)
 
     async def _start_groups(self, due: Sequence[int], slots: Slots) -> None:
         """Write intents and post groups, each shortly before its slots, until the reservation is used up or void."""
@@ -106,12 +120,11 @@ class BatchRun:
             group_slots = self._group_slots(slots)
             positions = self._within(due, group_slots)
             await self._sleep_until(slots.first_at - LEAD)
-            if claim.is_lost or await self._heads.is_stopped(claim.broadcast.id):
+            if claim.is_lost or not await self._may_post(positions):
                 return
             if not await self._wait_for_room(len(positions)) or self._pacer.is_void(slots):
                 return
-            claim.deliveries.settle_answers()
-            claim.deliveries.intend(positions)
+            claim.intend(positions)
             if not await claim.journal():
                 return
             group = Group(positions=positions, slots=slots)
@@ -126,6 +139,13 @@ class BatchRun:
         # The next reservation is made when the last slots of this one are about to be used.
         await self._sleep_until(slots.first_at - 0.15)
 
+    async def _may_post(self, positions: Sequence[int]) -> bool:
+        """Whether a group may still be posted, by a head of at most three seconds ago."""
+        broadcast_id = self._claim.broadcast.id
+        if all(map(self._claim.deliveries.is_sent, positions)):
+            return not await self._heads.is_held(broadcast_id)
+        return not await self._heads.is_stopped(broadcast_id)
+
     async def _wait_for_room(self, number: int) -> bool:
         """Wait until the process may stake so many more deliveries; false when the claim is lost meanwhile."""
         claim = self._claim
@@ -134,7 +154,7 @@ class BatchRun:
         self._stake.waiting += 1
         try:
             while not self._stake.has_room(number) and not claim.is_lost:
-                if claim.deliveries.answers or claim.deliveries.is_dirty:
+                if claim.deliveries.unwritten or claim.deliveries.is_dirty:
                     # What was answered in memory counts until it is written: two batches could wait for each other.
                     await claim.journal()
                 else:
@@ -149,16 +169,18 @@ class BatchRun:
         while self._is_posting() and not claim.is_lost:
             await claim.deliveries.changed(1.0)
             stale = STALE_ANSWERS_WHEN_CROWDED if self._stake.waiting else STALE_ANSWERS
-            if claim.deliveries.is_dirty or (claim.deliveries.answers and claim.seconds_since_write > stale):
+            if claim.deliveries.is_dirty or (claim.deliveries.unwritten and claim.seconds_since_write > stale):
                 await claim.journal()
             if until_one:
                 return
 
-    async def _wait_for_retry(self) -> bool:
-        """Wait for a retry that is due soon; false when there is none."""
+    async def _wait_for_retry(self, *, sending: bool) -> bool:
+        """Wait for a retry that is due soon after all were tried; false when there is none."""
         claim = self._claim
-        next_due_at = claim.deliveries.next_due_at()
-        if next_due_at is None or next_due_at - self._clock.now() > STAY:
+        next_due_at = claim.deliveries.next_due_at(sending=sending)
+        if self._all_tried_at is None:
+            self._all_tried_at = self._clock.now()
+        if next_due_at is None or next_due_at - self._all_tried_at > STAY:
             return False
         await self._sleep_until(next_due_at + 0.01)
         if claim.seconds_since_write > HOLDER_SECONDS / 2:
@@ -183,8 +205,11 @@ class BatchRun:
         return sum(map(self._claim.deliveries.requests_for, positions))
 
     def _within_reservation(self, due: list[int]) -> list[int]:
-        most = BATCH_SIZE if self._pace is None else math.ceil(self._pace * RESERVATION_SECONDS)
-        return self._within(due, max(group_size(self._pace), min(BATCH_SIZE, most)))
+        rate = self._pacer.rate
+        if rate is None:
+            return due
+        share = URGENT_SHARE if self._is_urgent else 1.0
+        return self._within(due, max(SMALLEST_GROUP, min(BATCH_SIZE, math.ceil(rate * share * RESERVATION_SECONDS))))
 
     def _group_slots(self, slots: Slots) -> int:
         return group_size(1 / slots.interval if slots.interval else None)

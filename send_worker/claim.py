@@ -11,18 +11,21 @@ from send_worker.elapsed import monotonic
 from send_worker.stake import Stake
 from shared.domain.batches import Batch, Progress
 from shared.domain.broadcasts import Broadcast
+from shared.domain.revisions import begin
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import Operation
 
 HOLDER_SECONDS = 30.0
-"""A holder measures its lease by its own monotonic clock, and posts and writes nothing after two thirds of it."""
+"""A holder measures its lease by its own monotonic clock, and posts nothing after two thirds of it."""
 
 
 class Claim:
     """A batch that is held once `claim` has written the lease, or by the handover of the batch before."""
 
     def __init__(self, store: Broadcasts, broadcast: Broadcast, batch: Batch, *, lease: str, stake: Stake) -> None:
+        # In a later revision than its own a batch has its place in the lane again, and what it sent is to be revised.
+        batch = replace(batch, progress=begin(batch.progress, broadcast.revision))
         self._store = store
         self._stake = stake
         self._lease = lease
@@ -58,8 +61,13 @@ class Claim:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the holder is past its own deadline: it then posts and writes nothing more."""
+        """Whether the holder is past its own deadline: it then posts nothing more."""
         return self.seconds_since_write > HOLDER_SECONDS
+
+    def intend(self, positions: Sequence[int]) -> None:
+        """Mark a group as `sending`, true once journaled; it counts for the process's stake from now on."""
+        self.deliveries.intend(positions)
+        self._count_stake(self.deliveries.standing)
 
     async def claim(self) -> bool:
         """Write the lease into the row; false when somebody else has it."""
@@ -85,6 +93,8 @@ class Claim:
         Where `following` is given the same transaction claims that batch for this holder, and the answer is its
         claim; None where somebody else has taken it. `is_lost` tells when the lease of this batch was lost before.
         """
+        if self.is_lost:
+            return None
         if self.deliveries.standing:
             raise AssertionError(f"batch {self.number} would be settled with deliveries in `sending`")
         progress = replace(
@@ -103,8 +113,7 @@ class Claim:
 
     def give_back_stake(self) -> None:
         """Whatever became of the claim: what it staked no longer counts for this process."""
-        self._stake.change(-self._staked)
-        self._staked = 0
+        self._count_stake(0)
         self.is_lost = True
 
     async def _handed_over(self, following: Batch, lease: str) -> "Claim | None":
@@ -125,6 +134,9 @@ class Claim:
             outcomes="".join(outcome.value for outcome in copy.outcomes),
             notes=dict(copy.notes),
             activity_ids=dict(copy.activity_ids),
+            revised="".join(copy.revised),
+            revision_notes=dict(copy.revision_notes),
+            sent_in=dict(copy.sent_in),
             # A claim counts as fruitless from its first intent on, until an answer comes.
             fruitless=0 if copy.has_answered else self._fruitless_before + bool(copy.standing),
         )
@@ -142,9 +154,12 @@ class Claim:
         self._etags = etags
         self._batch = replace(self._batch, progress=progress, etag=etags[0])
         self._renewed = sent_at
-        self._stake.change(progress.standing - self._staked)
-        self._staked = progress.standing
+        self._count_stake(progress.standing)
         return True
+
+    def _count_stake(self, standing: int) -> None:
+        self._stake.change(standing - self._staked)
+        self._staked = standing
 
     async def _write_or_recognise(
         self, progress: Progress, *, settle: bool, also: Sequence[Operation]

@@ -12,6 +12,7 @@ from shared.domain.batches import Batch, Note
 from shared.domain.broadcasts import DeliveryMode
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import RecipientKind, kind_of
+from shared.domain.revisions import Revised, RevisionDecision
 
 
 class Deliveries:
@@ -24,6 +25,13 @@ class Deliveries:
         self.notes = dict(batch.progress.notes)
         self.activity_ids = dict(batch.progress.activity_ids)
         self.recipients = batch.recipients
+        self.revised = list(batch.progress.revised)
+        self.revision_notes = dict(batch.progress.revision_notes)
+        self.sent_in = dict(batch.progress.sent_in)
+        self.revisions: deque[tuple[int, RevisionDecision]] = deque()
+        """What became of edits and recalls, not yet in the copy either."""
+        self._revision = batch.progress.revision
+        self._revising: set[int] = set()
         self.answers: deque[tuple[int, Decision]] = deque()
         """Decisions that are not yet among the outcomes, let alone in the row."""
         self.is_dirty = False
@@ -43,12 +51,13 @@ class Deliveries:
 
     def conversation(self, position: int) -> str:
         """The (quoted) conversation to speak in; empty while it must still be created."""
-        return self.recipients[position].conversation or self.note(position).conversation
+        note = self.note(position)
+        return note.conversation if note.is_renewed else self.recipients[position].conversation or note.conversation
 
     def requests_for(self, position: int) -> int:
         """How many requests, and so slots of the pace, it takes: two where a chat must be created first."""
         is_person = kind_of(self.recipients[position].key) is RecipientKind.USER
-        return 2 if is_person and not self.conversation(position) else 1
+        return 2 if is_person and not self.conversation(position) and not self.is_sent(position) else 1
 
     def due(self, now: float) -> list[int]:
         """The positions that may be sent now."""
@@ -58,20 +67,49 @@ class Deliveries:
             if outcome is Outcome.PENDING or (outcome is Outcome.DEFERRED and self.note(position).due_at <= now)
         ]
 
-    def next_due_at(self) -> float | None:
-        """When the first deferred delivery is due; None without any."""
-        instants = [self.note(p).due_at for p, outcome in enumerate(self.outcomes) if outcome is Outcome.DEFERRED]
+    def to_revise(self, now: float) -> list[int]:
+        """The positions whose messages may be edited or taken back now."""
+        return [
+            position
+            for position, revised in enumerate(self.revised)
+            if position not in self._revising
+            and (
+                revised == Revised.PENDING
+                or (revised == Revised.DEFERRED and self.revision_notes[position].due_at <= now)
+            )
+        ]
+
+    def next_due_at(self, *, sending: bool = True) -> float | None:
+        """When the first deferred delivery, or revision, is due; None without any. `sending` is false after a stop."""
+        instants = [note.due_at for p, note in self.revision_notes.items() if self.revised[p] == Revised.DEFERRED]
+        if sending:
+            instants += [self.note(p).due_at for p, outcome in enumerate(self.outcomes) if outcome is Outcome.DEFERRED]
         return min(instants, default=None)
 
+    @property
+    def unwritten(self) -> int:
+        """How many answers are not yet in the copy."""
+        return len(self.answers) + len(self.revisions)
+
+    def is_sent(self, position: int) -> bool:
+        """Whether the message is there, so that all that can be done with it is to revise it."""
+        return self.outcomes[position] is Outcome.SENT
+
     def intend(self, positions: Sequence[int]) -> None:
-        """Mark a group as `sending`."""
+        """Mark a group as `sending`; a revision needs no such mark in the row, as doing it twice changes nothing."""
         for position in positions:
-            self.outcomes[position] = Outcome.SENDING
+            if self.is_sent(position):
+                self._revising.add(position)
+            else:
+                self.outcomes[position] = Outcome.SENDING
 
     def withdraw(self, positions: Sequence[int]) -> None:
         """Take an intent back for deliveries that were never posted."""
         for position in positions:
-            self.outcomes[position] = Outcome.PENDING
+            if self.is_sent(position):
+                self._revising.discard(position)
+            else:
+                self.outcomes[position] = Outcome.PENDING
         self.is_dirty = True
         self._changed.set()
 
@@ -80,8 +118,22 @@ class Deliveries:
         self.answers.append((position, decision))
         self._changed.set()
 
+    def answer_revision(self, position: int, decision: RevisionDecision) -> None:
+        """Take in what became of an edit or a recall."""
+        self.revisions.append((position, decision))
+        self._changed.set()
+
     def settle_answers(self) -> None:
         """Bring the decisions among the outcomes."""
+        while self.revisions:
+            position, revision = self.revisions.popleft()
+            self.has_answered = True
+            self.revised[position] = revision.revised.value
+            self._revising.discard(position)
+            if revision.note is None:
+                self.revision_notes.pop(position, None)
+            else:
+                self.revision_notes[position] = revision.note
         while self.answers:
             position, decision = self.answers.popleft()
             self.has_answered = True
@@ -90,6 +142,8 @@ class Deliveries:
                 self.notes[position] = decision.note
             if decision.activity_id:
                 self.activity_ids[position] = decision.activity_id
+            if decision.outcome is Outcome.SENT and self._revision:
+                self.sent_in[position] = self._revision
 
     def touch(self) -> None:
         """Wake whoever waits for a change."""

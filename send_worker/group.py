@@ -6,9 +6,12 @@ import random
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 
+from send_worker.brakes import Brakes
 from send_worker.claim import Claim
-from send_worker.decisions import decide
+from send_worker.decisions import decide, decide_revision
 from send_worker.speaker import Speaker, Spoken
+from send_worker.witness import Witness
+from shared.domain.batches import Note
 from shared.domain.pacing import Slots, is_throttling
 from shared.errors import StorageError
 from shared.pacer import Pacer
@@ -42,9 +45,21 @@ class Group:
 class GroupPoster:
     """Posts groups of one claim; every delivery is a task of its own, so a slow one never holds up its neighbours."""
 
-    def __init__(self, claim: Claim, *, speaker: Speaker, pacer: Pacer, clock: Clock, activity: bytes) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        speaker: Speaker,
+        brakes: Brakes,
+        witness: Witness,
+        pacer: Pacer,
+        clock: Clock,
+        activity: bytes,
+    ) -> None:
         self._claim = claim
         self._speaker = speaker
+        self._brakes = brakes
+        self._witness = witness
         self._pacer = pacer
         self._clock = clock
         self._activity = activity
@@ -74,16 +89,79 @@ class GroupPoster:
                 group.left -= len(unposted)
                 self._claim.deliveries.withdraw(unposted)
                 break
-            self._spawn(self._deliver(group, position))
+            work = self._revise if self._claim.deliveries.is_sent(position) else self._deliver
+            self._spawn(work(group, position))
             slots = slots.after(self._claim.deliveries.requests_for(position))
         self._claim.deliveries.touch()
 
     async def _deliver(self, group: Group, position: int) -> None:
         claim, broadcast = self._claim, self._claim.broadcast
         deliveries = claim.deliveries
+        recipient, note = deliveries.recipients[position], deliveries.note(position)
+        spoken = await self._speak(position)
+        if spoken.conversation:
+            note = replace(note, conversation=spoken.conversation)
+        decision = decide(
+            spoken.answer,
+            broadcast=broadcast,
+            note=note,
+            delivering=spoken.delivering,
+            renewable=bool(recipient.member and recipient.conversation),
+            now=self._clock.now(),
+            jitter=random.random(),  # noqa: S311 - jitter is no secret
+        )
+        # Before the answer counts: whoever looks for work next must know of a pause.
+        await self._brakes.watch(broadcast.id, spoken.answer.kind)
+        group.left -= 1
+        group.answered += 1
+        deliveries.answer(position, decision)
+        if spoken.answer.kind is Verdict.THROTTLED:
+            await self._count_throttled(group, spoken.answer.retry_after or 1.0)
+        await self._witness.note(broadcast.tenant, recipient, decision)
+
+    async def _revise(self, group: Group, position: int) -> None:
+        """Edit or take back a message that was sent."""
+        claim, broadcast, deliveries = self._claim, self._claim.broadcast, self._claim.deliveries
+        try:
+            answer = await self._speaker.revise(
+                deliveries.recipients[position],
+                self._activity,
+                tenant=broadcast.tenant,
+                conversation=deliveries.conversation(position),
+                activity_id=deliveries.activity_ids[position],
+            )
+        except Exception as error:
+            # As for a delivery: one message's bug must not keep the others waiting.
+            log_event(
+                logger,
+                "delivery_crashed",
+                level=logging.ERROR,
+                error=error,
+                broadcast=broadcast.id,
+                batch=claim.number,
+                position=position,
+            )
+            answer = Answer(kind=Verdict.REJECTED)
+        decision = decide_revision(
+            answer,
+            recall=broadcast.recalled,
+            note=deliveries.revision_notes.get(position, Note()),
+            now=self._clock.now(),
+            jitter=random.random(),  # noqa: S311 - jitter is no secret
+        )
+        if answer.kind is Verdict.UNAUTHORIZED:
+            await self._brakes.watch(broadcast.id, answer.kind)
+        group.left -= 1
+        group.answered += 1
+        deliveries.answer_revision(position, decision)
+        if answer.kind is Verdict.THROTTLED:
+            await self._count_throttled(group, answer.retry_after or 1.0)
+
+    async def _speak(self, position: int) -> Spoken:
+        claim, broadcast, deliveries = self._claim, self._claim.broadcast, self._claim.deliveries
         recipient, conversation = deliveries.recipients[position], deliveries.conversation(position)
         try:
-            spoken = await self._speaker.speak(
+            return await self._speaker.speak(
                 recipient, self._activity, tenant=broadcast.tenant, conversation=conversation
             )
         except Exception as error:
@@ -97,23 +175,7 @@ class GroupPoster:
                 batch=claim.number,
                 position=position,
             )
-            spoken = Spoken(answer=Answer(kind=Verdict.SERVICE_ERROR))
-        note = deliveries.note(position)
-        if spoken.conversation:
-            note = replace(note, conversation=spoken.conversation)
-        decision = decide(
-            spoken.answer,
-            broadcast=broadcast,
-            note=note,
-            delivering=spoken.delivering,
-            now=self._clock.now(),
-            jitter=random.random(),  # noqa: S311 - jitter is no secret
-        )
-        group.left -= 1
-        group.answered += 1
-        deliveries.answer(position, decision)
-        if spoken.answer.kind is Verdict.THROTTLED:
-            await self._count_throttled(group, spoken.answer.retry_after or 1.0)
+            return Spoken(answer=Answer(kind=Verdict.SERVICE_ERROR))
 
     async def _count_throttled(self, group: Group, retry_after: float) -> None:
         group.throttled += 1

@@ -1,9 +1,10 @@
 """What every batch of a broadcast needs to know of it: its head, read at most three seconds ago, and its message."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from send_worker.elapsed import monotonic
-from shared.domain.broadcasts import Broadcast
+from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.retry import LAST_INTENT
 from shared.errors import StorageUnavailable
 from shared.ports import Clock
@@ -43,16 +44,32 @@ class Heads:
             self._heads.popitem(last=False)
         return broadcast
 
-    async def is_stopped(self, broadcast_id: str) -> bool:
-        """Whether no further intent may be written: cancelled, expired, or within an expiry's last five seconds."""
-        broadcast = await self.head(broadcast_id)
-        return broadcast.stopped_at(self._clock.now() + LAST_INTENT.total_seconds()) is not None
+    def know_paused(self, broadcast: Broadcast, reason: PauseReason, *, at: float) -> None:
+        """Take in a pause that this process decided on."""
+        self._heads[broadcast.id] = (monotonic(), replace(broadcast, paused=reason, paused_at=at))
 
-    async def message(self, broadcast_id: str) -> bytes:
-        """The encoded activity."""
-        if broadcast_id not in self._messages:
-            self._messages[broadcast_id] = await self._store.content(broadcast_id)
+    def forget(self, broadcast_id: str) -> None:
+        """Read the head anew at the next question."""
+        self._heads.pop(broadcast_id, None)
+
+    async def is_held(self, broadcast_id: str) -> bool:
+        """Whether nothing at all may be done: neither sent nor revised."""
+        return (await self.head(broadcast_id)).paused is not None
+
+    async def is_stopped(self, broadcast_id: str) -> bool:
+        """Whether no further intent may be written: paused, cancelled, expired, or in an expiry's last five seconds."""
+        broadcast = await self.head(broadcast_id)
+        stops_at = broadcast.stopped_at(self._clock.now() + LAST_INTENT.total_seconds())
+        return broadcast.paused is not None or stops_at is not None
+
+    async def message(self, broadcast: Broadcast) -> bytes:
+        """The encoded activity of the broadcast's revision; empty where that takes messages back."""
+        if broadcast.recalled:
+            return b""
+        key = f"{broadcast.id}!{broadcast.revision}"
+        if key not in self._messages:
+            self._messages[key] = await self._store.content(broadcast.id, broadcast.revision)
             if len(self._messages) > KEPT:
                 self._messages.popitem(last=False)
-        self._messages.move_to_end(broadcast_id)
-        return self._messages[broadcast_id]
+        self._messages.move_to_end(key)
+        return self._messages[key]

@@ -9,25 +9,31 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 from send_worker.batch_run import BatchRun, End
+from send_worker.brakes import Brakes
 from send_worker.claim import Claim
 from send_worker.elapsed import monotonic
 from send_worker.group import GroupPoster
 from send_worker.heads import Heads
 from send_worker.speaker import Speaker
 from send_worker.stake import Stake
-from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
+from send_worker.witness import Witness
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
+from shared.domain.revisions import begin
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, StorageUnavailable
+from shared.nudging import Nudging
 from shared.pacer import Pacer, Pacers
 from shared.ports import Clock, Queue
 from shared.storage.broadcasts import Broadcasts, due_key, lane_key, parked_key
-from shared.storage.rows import Operation, delete, insert, merge
+from shared.storage.rows import Operation, delete, insert, merge, upsert
 from shared.telemetry import log_event
 
 BUDGET_SECONDS = 30.0
 """One invocation goes on along its lane for so long, then it hands over by a nudge."""
 MOST_BATCHES = 12
 """Batches of one tenant that may be worked on in one process, so that tenants do not block each other."""
+PROBE_SECONDS = 45.0
+LONGEST_DELAY = 1800.0
 MOST_FRUITLESS = 5
 """Claims in a row without an answer after which a batch is set aside: it may be what kills its process."""
 
@@ -52,37 +58,56 @@ class Sender:
         *,
         pacers: Pacers,
         speaker: Speaker,
+        witness: Witness,
         sends: Queue,
-        plans: Queue,
+        nudging: Nudging,
         clock: Clock,
     ) -> None:
         self._store = store
         self._pacers = pacers
         self._speaker = speaker
+        self._witness = witness
         self._sends = sends
-        self._plans = plans
+        self._nudging = nudging
         self._clock = clock
         self._heads = Heads(store, clock)
+        self._brakes = Brakes(store, self._heads, clock)
         self._tenants: dict[str, _Tenant] = {}
 
     async def handle(self, broadcast_id: str, number: int) -> None:
         """Answer one nudge. Storage that fails ends the work in silence: the sweep nudges again."""
         try:
-            broadcast = await self._heads.head(broadcast_id)
+            await self._handle(await self._heads.head(broadcast_id), number)
         except BroadcastNotFound:
             log_event(logger, "nudge_dropped", broadcast=broadcast_id, batch=number)
+        except StorageUnavailable as error:
+            log_event(logger, "walk_ended_by_storage", broadcast=broadcast_id, batch=number, cause=str(error))
+
+    async def _handle(self, broadcast: Broadcast, number: int) -> None:
+        if broadcast.paused is PauseReason.BLOCKED_AUTH:
+            await self._resume_if_authorized(broadcast)
             return
         tenant = self._tenant(broadcast.tenant)
         if tenant.batches >= MOST_BATCHES:
-            await self._nudge(broadcast_id, number, delay=random.uniform(2.0, 6.0))  # noqa: S311 - jitter
+            await self._nudge(broadcast.id, number, delay=random.uniform(2.0, 6.0))  # noqa: S311 - jitter
             return
         tenant.batches += 1
         try:
             await self._walk(broadcast, number, tenant)
-        except StorageUnavailable as error:
-            log_event(logger, "walk_ended_by_storage", broadcast=broadcast_id, batch=number, cause=str(error))
         finally:
             tenant.batches -= 1
+
+    async def _resume_if_authorized(self, broadcast: Broadcast) -> None:
+        """Let a broadcast go on that stood still because its credentials were refused, once a token can be had.
+
+        A token can be had, too, where the Connector refuses it: so this is tried once in a while, not by each nudge.
+        """
+        if self._clock.now() - (broadcast.paused_at or 0.0) < PROBE_SECONDS or not await self._speaker.is_authorized():
+            return
+        self._heads.forget(broadcast.id)
+        if await self._store.resume(broadcast.id, reason=PauseReason.BLOCKED_AUTH):
+            log_event(logger, "broadcast_resumed", broadcast=broadcast.id)
+            await self._nudging.wake(broadcast, (await self._store.cursor(broadcast.id)).cursor)
 
     def _tenant(self, name: str) -> _Tenant:
         """The tenant's pacer and stake, made at its first use."""
@@ -96,7 +121,7 @@ class Sender:
         claim = await self._take(broadcast, number, tenant)
         while claim is not None:
             had_place = claim.has_place
-            run = self._run(claim, tenant, await self._heads.message(broadcast.id))
+            run = self._run(claim, tenant, await self._heads.message(claim.broadcast))
             try:
                 end = await run.work()
                 if end is End.LOST:
@@ -120,6 +145,11 @@ class Sender:
                 # Read again after the lane's step: a planner that wrote the batch before it did not see the step.
                 following = await self._take(broadcast, number, tenant)
             claim = following
+            if claim is not None and (await self._heads.head(broadcast.id)).revision != broadcast.revision:
+                # The lanes of another revision have started: this one's are of no use any more.
+                await claim.settle(keep_place=True)
+                claim.give_back_stake()
+                return
         await self._look_for_the_end(broadcast)
 
     async def _take(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> Claim | None:
@@ -127,7 +157,14 @@ class Sender:
         batch = await self._store.batch(broadcast.id, number)
         if batch is None or batch.is_held(LEASE_SECONDS):
             return None
-        if batch.progress.is_final and not batch.progress.placed and not batch.progress.due_marker:
+        progress = begin(batch.progress, broadcast.revision)
+        is_left = not progress.placed and not progress.due_marker
+        if is_left and (progress.is_final or progress.fruitless >= MOST_FRUITLESS):
+            return None
+        if await self._heads.is_held(broadcast.id):
+            return None
+        if not broadcast.revision and await self._heads.is_stopped(broadcast.id):
+            # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
             return None
         claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=tenant.stake)
         if batch.progress.fruitless >= MOST_FRUITLESS:
@@ -136,7 +173,15 @@ class Sender:
         return claim if await claim.claim() else None
 
     def _run(self, claim: Claim, tenant: _Tenant, message: bytes) -> BatchRun:
-        poster = GroupPoster(claim, speaker=self._speaker, pacer=tenant.pacer, clock=self._clock, activity=message)
+        poster = GroupPoster(
+            claim,
+            speaker=self._speaker,
+            brakes=self._brakes,
+            witness=self._witness,
+            pacer=tenant.pacer,
+            clock=self._clock,
+            activity=message,
+        )
         return BatchRun(
             claim,
             heads=self._heads,
@@ -144,12 +189,12 @@ class Sender:
             stake=tenant.stake,
             poster=poster,
             clock=self._clock,
-            pace=self._pacers.ceiling,
         )
 
     async def _settle(self, claim: Claim, *, may_go_on: bool) -> Claim | None:
         """Give the batch back, in one transaction with its due marker, its lane's step and the next batch's claim."""
-        marker, also = self._due_marker(claim)
+        stopped = await self._heads.is_stopped(claim.broadcast.id)
+        marker, also = self._due_marker(claim, sending=not stopped)
         if not claim.has_place:
             await claim.settle(due_marker=marker, also=also)
             return None
@@ -164,17 +209,22 @@ class Sender:
 
     async def _park(self, claim: Claim) -> None:
         """Set a batch aside, with an alarm, and let its lane go on: its deliveries stay open until it is replayed."""
-        also = [insert(parked_key(claim.number), {"fruitless": MOST_FRUITLESS})]
-        if claim.has_place:
+        also = [upsert(parked_key(claim.number), {"fruitless": MOST_FRUITLESS})]
+        had_place = claim.has_place
+        if had_place:
             also.append(self._lane_step(claim))
-        await claim.settle(also=also)
+        if claim.due_marker:
+            also.append(delete(claim.due_marker))
+        await claim.settle(due_marker="", also=also)
+        if claim.is_lost:
+            return
         log_event(logger, "batch_parked", level=logging.ERROR, broadcast=claim.broadcast.id, batch=claim.number)
-        if not claim.is_lost:
+        if had_place:
             await self._nudge(claim.broadcast.id, claim.number + claim.broadcast.lanes)
 
-    def _due_marker(self, claim: Claim) -> tuple[str, list[Operation]]:
+    def _due_marker(self, claim: Claim, *, sending: bool) -> tuple[str, list[Operation]]:
         """The marker that a batch's leftovers need from now on, and the operations that bring it about."""
-        due_at = claim.deliveries.next_due_at()
+        due_at = claim.deliveries.next_due_at(sending=sending)
         marker = "" if due_at is None else due_key(due_at, claim.number)
         if marker == claim.due_marker:
             return marker, []
@@ -184,20 +234,17 @@ class Sender:
     def _lane_step(self, claim: Claim) -> Operation:
         # It needs no ETag: only the one transaction that takes a batch's place can step its lane from there.
         lanes = claim.broadcast.lanes
-        return merge(lane_key(claim.number % lanes), {"batch": claim.number + lanes})
+        return merge(lane_key(claim.number % lanes, claim.broadcast.revision), {"batch": claim.number + lanes})
 
     async def _look_for_the_end(self, broadcast: Broadcast) -> None:
-        """At a lane's end: help a lane that stands still, or have the broadcast closed when all are through."""
+        """Have the broadcast closed when all lanes are through; a lane that stands still is the sweep's."""
         cursor = (await self._store.cursor(broadcast.id)).cursor
-        if not cursor.is_finished:
-            return
-        lanes = await self._store.lanes(broadcast.id)
-        behind = [lane for lane in lanes if lane.batch < cursor.batches]
-        if not behind:
-            await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)))
-        for lane in behind:
-            if lane.age > LEASE_SECONDS:
-                await self._nudge(broadcast.id, lane.batch)
+        if cursor.is_finished and all(
+            lane.batch >= cursor.batches for lane in await self._store.lanes(broadcast.id, broadcast.revision)
+        ):
+            await self._nudging.plan(broadcast.id)
 
     async def _nudge(self, broadcast_id: str, number: int, *, delay: float = 0) -> None:
+        # A nudge lives for an hour; where its time is further away the sweep nudges until then.
+        delay = min(delay, LONGEST_DELAY)
         await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)), delay=delay)

@@ -16,9 +16,9 @@ from shared.domain.broadcasts import Broadcast
 from shared.domain.ids import broadcast_id
 from shared.domain.lanes import BATCH_SIZE, lanes_for
 from shared.domain.plans import Cursor, Phase, cut
-from shared.domain.requests import BroadcastRequest
+from shared.domain.requests import BroadcastRequest, Content
 from shared.envelopes import Nudge, pack_nudge
-from shared.errors import BroadcastNotFound, KeyReused, RowConflict
+from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
 from shared.ports import Clock, Queue
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory, Entry
@@ -68,7 +68,8 @@ class Acceptance:
         self._pace = pace
 
     async def accept(self, request: BroadcastRequest) -> Accepted:
-        """Make the request's broadcast, or finish making it. Raises KeyReused and StorageUnavailable."""
+        """Make the request's broadcast, or finish making it. Raises InvalidRequest, KeyReused, StorageUnavailable."""
+        await self._check_source(request)
         entry = await self._directory.find_key(request.tenant, request.key)
         is_new = False
         if entry is None:
@@ -78,6 +79,17 @@ class Acceptance:
         created = await (self._write(request, entry) if is_new else self._go_on(request, entry))
         log_event(logger, "request_accepted", broadcast=entry.broadcast_id, tenant=request.tenant, created=created)
         return Accepted(broadcast_id=entry.broadcast_id, created=created)
+
+    async def _check_source(self, request: BroadcastRequest) -> None:
+        derived = request.audience.derived
+        if derived is None:
+            return
+        try:
+            known = (await self._broadcasts.head(derived.broadcast)).tenant == request.tenant
+        except BroadcastNotFound:
+            known = False
+        if not known:
+            raise InvalidRequest([Fault(pointer="/audience/from", detail="the tenant has no broadcast with this id")])
 
     async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:
         """Take the key for a new id, and tell so; the entry of somebody else where that one was faster."""
@@ -118,7 +130,7 @@ class Acceptance:
         """Write the broadcast's own rows and nudge; whether they were written here."""
         batch = await self._only_batch(request)
         expires_after = request.expires_after
-        explicit = None if request.audience.everyone_installed else len(request.audience.explicit)
+        explicit = len(request.audience.explicit) if request.audience.is_explicit else None
         broadcast = Broadcast(
             id=entry.broadcast_id,
             tenant=request.tenant,
@@ -134,7 +146,7 @@ class Acceptance:
         try:
             await self._broadcasts.begin(
                 broadcast,
-                content=_encode(request),
+                content=encode(request.content),
                 audience=pack_audience(request.audience),
                 cursor=Cursor(phase=Phase.FINISHED, batches=1, recipients=len(batch)) if batch else Cursor(),
                 batch=batch,
@@ -148,7 +160,7 @@ class Acceptance:
     async def _only_batch(self, request: BroadcastRequest) -> tuple[Recipient, ...]:
         """The one batch of a small audience; empty where the planner has to work."""
         audience = request.audience
-        if audience.everyone_installed or len(audience.explicit) > BATCH_SIZE:
+        if not audience.is_explicit or len(audience.explicit) > BATCH_SIZE:
             return ()
         batches = list(cut(await self._lookup.recipients(request.tenant, audience.explicit)))
         return batches[0] if len(batches) == 1 else ()
@@ -160,6 +172,8 @@ class Acceptance:
         await self._plans.put(pack_nudge(Nudge(broadcast=broadcast)))
 
 
-def _encode(request: BroadcastRequest) -> bytes:
-    content = request.content
+def encode(content: Content) -> bytes:
+    """The activity of a message, encoded once for all of its recipients."""
+    if content.encoded is not None:
+        return content.encoded
     return encode_message(text=content.text, card=content.card, summary=content.summary, alert=content.alert)

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.outcomes import Reason
 from shared.domain.recipients import THREAD_ID
 from shared.field_rules import (
+    BROADCAST_PATTERN,
     DURATION,
     GUID_PATTERN,
     LONGEST_KEY,
@@ -45,8 +47,10 @@ def _holds(name: str, kind: dict[str, Any]) -> dict[str, Any]:
 
 
 _NAMED = ("users", "channels", "chats", "teams")
+FinalState = Literal["sent", "undeliverable", "uncertain", "expired", "cancelled"]
 _SOMEBODY = [_holds(name, {"type": "array", "minItems": 1, "maxItems": MOST_IDS}) for name in _NAMED]
-_AUDIENCE_SCHEMA: dict[str, Any] = {"anyOf": [*_SOMEBODY, _holds("everyone", {"const": "installed"})]}
+_KINDS = [*_SOMEBODY, _holds("everyone", {"const": "installed"}), _holds("from", {"type": "string"})]
+_AUDIENCE_SCHEMA: dict[str, Any] = {"anyOf": _KINDS}
 _CONTENT_SCHEMA: dict[str, Any] = {"oneOf": [_holds("text", {"type": "string"}), _holds("card", {"type": "object"})]}
 _CARD_SCHEMA: dict[str, Any] = {
     "properties": {"type": {"const": "AdaptiveCard"}, "version": {"type": "string"}},
@@ -65,6 +69,21 @@ class AudienceBody(_Part):
     teams: Annotated[list[TeamId] | None, Field(description="Teams' ids of teams: their General channels.")] = None
     everyone: Annotated[
         Literal["installed"] | None, Field(description="Everybody who has the app installed personally.")
+    ] = None
+    source: Annotated[
+        str | None,
+        Field(
+            alias="from",
+            pattern=BROADCAST_PATTERN,
+            description="Another broadcast, of whose recipients those in `states` or with `reasons` are meant.",
+        ),
+    ] = None
+    states: Annotated[
+        list[FinalState] | None, Field(description="With `from`: the states in which their deliveries ended.")
+    ] = None
+    reasons: Annotated[
+        list[Annotated[Reason, Field(strict=False)]] | None,
+        Field(description="With `from`: why their deliveries were undeliverable."),
     ] = None
 
 
@@ -126,6 +145,12 @@ class RequestBody(_Part):
     audience: AudienceBody
     content: ContentBody
     options: OptionsBody | None = None
+
+
+class EditBody(_Part):
+    """New words for a message that was sent."""
+
+    content: ContentBody
 
 
 def json_schema() -> dict[str, Any]:

@@ -6,6 +6,7 @@ metadata (`id`, `dequeueCount`, ...: https://github.com/Azure/azure-webjobs-sdk-
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 
 from shared.errors import Fault, InvalidRequest
 
+_BROADCAST_ID = re.compile(r"[0-9a-z]{20}")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -36,9 +38,11 @@ def unpack_nudge(body: bytes) -> Nudge:
     """Read what `pack_nudge` wrote. Raises InvalidRequest for anything else."""
     found = read_json_object(body)
     broadcast, batch = found.get("broadcast"), found.get("batch")
-    if not isinstance(broadcast, str) or not (batch is None or (isinstance(batch, int) and batch >= 0)):
+    known_id = isinstance(broadcast, str) and _BROADCAST_ID.fullmatch(broadcast)
+    known_batch = batch is None or (isinstance(batch, int) and not isinstance(batch, bool) and 0 <= batch < 10**8)
+    if not known_id or not known_batch:
         raise InvalidRequest([Fault(pointer="", detail="this is not a nudge: it must name a broadcast")])
-    return Nudge(broadcast=broadcast, batch=batch)
+    return Nudge(broadcast=str(broadcast), batch=batch)
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ LONGEST_SUMMARY = 500
 MOST_IDS = 1_000
 LONGEST_LIFE = timedelta(days=7)
 GUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+BROADCAST_PATTERN = r"^[0-9a-z]{20}$"
 DURATION = re.compile(
     r"P(?!$)(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?!$)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6}(?:\.\d{1,6})?)S)?)?",
     re.ASCII,

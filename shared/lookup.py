@@ -80,9 +80,16 @@ class Lookup:
 def _recipient(key: str, reference: Reference | None, fallback: str) -> Recipient:
     """What a sender needs: channels and chats are their own conversation, a person without one is named by id."""
     kind, identifier = kind_of(key), identifier_of(key)
-    service_url = reference.service_url if reference else fallback
+    service_url = (reference and reference.service_url) or fallback
     if kind is not RecipientKind.USER:
         return Recipient(key=key, conversation=quote_conversation_id(identifier), service_url=service_url)
-    if reference is None or reference.state is not ReferenceState.ACTIVE or not reference.conversation:
+    # A person who blocked the bot is tried once by each broadcast: nobody tells when a block ends.
+    if reference is None or reference.state is ReferenceState.UNINSTALLED or not reference.conversation:
         return Recipient(key=key, member=identifier, service_url=service_url)
-    return Recipient(key=key, conversation=quote_conversation_id(reference.conversation), service_url=service_url)
+    return Recipient(
+        key=key,
+        conversation=quote_conversation_id(reference.conversation),
+        member=identifier,
+        service_url=service_url,
+        is_blocked=reference.state is ReferenceState.BLOCKED,
+    )

@@ -28,11 +28,14 @@ ALONE_AFTER = 60.0
 
 
 Answer = TypeVar("Answer")
+Take = Callable[..., tuple[Pace, Slots] | FarAway]
+"""`pacing.reserve` or `pacing.reserve_urgent`."""
 
 
 @dataclass(slots=True)
 class _Waiting:
     slots: int
+    patience: float
     answer: "asyncio.Future[Slots | FarAway]"
 
 
@@ -48,19 +51,30 @@ class Pacer:
         self._server: asyncio.Task[None] | None = None
         self._known: tuple[Pace, str | None] | None = None
         self._reserved_until = 0.0
+        self._urgent: deque[_Waiting] = deque()
+        self._urgent_server: asyncio.Task[None] | None = None
         self._conflict_at = 0.0
         self._epoch = 0
+        self._rate = ceiling
 
-    async def reserve(self, slots: int, *, urgent: bool = False) -> Slots | FarAway:
-        """Take the next slots, waiting while this process still holds enough. Raises StorageError."""
+    @property
+    def rate(self) -> float | None:
+        """Requests per second as the row last allowed; None without a limit."""
+        return self._rate
+
+    async def reserve(self, slots: int, *, urgent: bool = False, patience: float = PATIENCE) -> Slots | FarAway:
+        """Take the next slots, waiting while this process still holds enough. Raises StorageError.
+
+        `patience` is in seconds, for urgent slots alone.
+        """
         if self._ceiling is None:
             return Slots(first_at=self._clock.now(), interval=0.0, epoch=0)
         if urgent:
-            return await self._reserve_urgent(slots, self._ceiling)
-        queued = sum(waiting.slots for waiting in self._queue) / self._ceiling
+            return await self._reserve_urgent(slots, self._ceiling, patience)
+        queued = sum(waiting.slots for waiting in self._queue) / (self.rate or self._ceiling)
         if queued > PATIENCE:
             return FarAway(wait=queued)
-        waiting = _Waiting(slots, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(slots, PATIENCE, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._server is None:
             self._server = asyncio.create_task(self._serve(self._ceiling))
@@ -85,11 +99,21 @@ class Pacer:
 
         await self._swap(cut, ceiling, fresh=True)
 
-    async def _reserve_urgent(self, slots: int, ceiling: float) -> Slots:
-        def take(pace: Pace) -> tuple[Pace, Slots]:
-            return pacing.reserve_urgent(pace, slots=slots, now=self._clock.now(), ceiling=ceiling)
+    async def _reserve_urgent(self, slots: int, ceiling: float, patience: float) -> Slots | FarAway:
+        """Take urgent slots, joined with what waits meanwhile: a hundred replies at once are a few writes."""
+        waiting = _Waiting(slots, patience, asyncio.get_running_loop().create_future())
+        self._urgent.append(waiting)
+        if self._urgent_server is None:
+            self._urgent_server = asyncio.create_task(self._serve_urgent(ceiling))
+        return await waiting.answer
 
-        return await self._swap(take, ceiling, fresh=True)
+    async def _serve_urgent(self, ceiling: float) -> None:
+        try:
+            while self._urgent:
+                taken = _join(self._urgent, ceiling * pacing.URGENT_SHARE * JOINED)
+                await self._serve_one(taken, ceiling, take=pacing.reserve_urgent)
+        finally:
+            self._urgent_server = None
 
     async def _serve(self, ceiling: float) -> None:
         try:
@@ -99,38 +123,34 @@ class Pacer:
                     # A floor, since a wait of nothing would not let a clock advance.
                     await asyncio.sleep(max(0.005, min(spare, 2.0)))
                     continue
-                await self._serve_one(self._take_waiting(ceiling), ceiling)
+                taken = _join(self._queue, ceiling * JOINED)
+                end = await self._serve_one(taken, ceiling, take=pacing.reserve)
+                self._reserved_until = end or self._reserved_until
         finally:
             self._server = None
 
-    def _take_waiting(self, ceiling: float) -> list[_Waiting]:
-        taken = [self._queue.popleft()]
-        most = max(taken[0].slots, ceiling * JOINED)
-        while self._queue and sum(one.slots for one in taken) + self._queue[0].slots <= most:
-            taken.append(self._queue.popleft())
-        return taken
+    async def _serve_one(self, taken: list[_Waiting], ceiling: float, *, take: Take) -> float | None:
+        """Reserve for all who wait, and answer them; when the slots end, or None where none were taken."""
+        total, patience = sum(one.slots for one in taken), min(one.patience for one in taken)
 
-    async def _serve_one(self, taken: list[_Waiting], ceiling: float) -> None:
-        total = sum(one.slots for one in taken)
-
-        def take(pace: Pace) -> tuple[Pace | None, Slots | FarAway]:
-            answer = pacing.reserve(pace, slots=total, now=self._clock.now(), ceiling=ceiling, patience=PATIENCE)
+        def change(pace: Pace) -> tuple[Pace | None, Slots | FarAway]:
+            answer = take(pace, slots=total, now=self._clock.now(), ceiling=ceiling, patience=patience)
             return (None, answer) if isinstance(answer, FarAway) else answer
 
         try:
-            answer = await self._swap(take, ceiling)
-        except StorageError as error:
+            answer = await self._swap(change, ceiling)
+        except Exception as error:
+            # It is theirs who wait, whatever it is.
             for one in taken:
                 if not one.answer.done():
                     one.answer.set_exception(error)
-            return
+            return None
         for one in taken:
             if not one.answer.done():
                 one.answer.set_result(answer)
             if isinstance(answer, Slots):
                 answer = answer.after(one.slots)
-        if isinstance(answer, Slots):
-            self._reserved_until = answer.first_at
+        return answer.first_at if isinstance(answer, Slots) else None
 
     async def _swap(
         self, change: Callable[[Pace], tuple[Pace | None, Answer]], ceiling: float, *, fresh: bool = False
@@ -147,6 +167,7 @@ class Pacer:
                 self._known = await self._rows.read(self._tenant) or (Pace(rate=ceiling), None)
             pace, etag = self._known
             self._epoch = max(self._epoch, pace.epoch)
+            self._rate = pacing.rate_now(pace, now=self._clock.now(), ceiling=ceiling)
             changed, answer = change(pace)
             if changed is None or changed == pace:
                 self._known = None
@@ -159,6 +180,14 @@ class Pacer:
                 return answer
             self._conflict_at = self._clock.now()
             await asyncio.sleep(random.uniform(0.0, 0.02))  # noqa: S311 - jitter between instances is no secret
+
+
+def _join(waiting: deque[_Waiting], most: float) -> list[_Waiting]:
+    """Take those who wait, as many as `most` slots hold, and at least one."""
+    taken = [waiting.popleft()]
+    while waiting and sum(one.slots for one in taken) + waiting[0].slots <= max(taken[0].slots, most):
+        taken.append(waiting.popleft())
+    return taken
 
 
 class Pacers:
@@ -178,10 +207,10 @@ class Pacers:
 
     async def take_slot(self, tenant: str) -> None:
         """Wait for one urgent slot, at most two seconds: a person's answer is late rather than dropped."""
-        pacer = self.of(tenant)
         try:
-            slots = await pacer.reserve(1, urgent=True)
-        except StorageError:
+            async with asyncio.timeout(LONGEST_REPLY_WAIT):
+                slots = await self.of(tenant).reserve(1, urgent=True, patience=LONGEST_REPLY_WAIT)
+                wait = slots.wait if isinstance(slots, FarAway) else slots.first_at - self._clock.now()
+                await asyncio.sleep(max(0.0, wait))
+        except (StorageError, TimeoutError):
             return
-        if isinstance(slots, Slots):
-            await asyncio.sleep(min(LONGEST_REPLY_WAIT, max(0.0, slots.first_at - self._clock.now())))

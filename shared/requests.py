@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import AudienceBody, ContentBody, OptionsBody, RequestBody
-from shared.domain.audience import Audience
+from shared.contract import AudienceBody, ContentBody, EditBody, OptionsBody, RequestBody
+from shared.domain.audience import Audience, Derived
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.outcomes import Outcome
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
@@ -33,6 +34,9 @@ def read_request(
     """
     faults = list(found)
     body: RequestBody | None = None
+    if too_many := _too_many_ids(document.get("audience")):
+        # Each of a hundred thousand wrong ids would be looked at and told, for seconds.
+        raise InvalidRequest([*faults, too_many])
     try:
         body = RequestBody.model_validate(document)
     except ValidationError as error:
@@ -44,6 +48,20 @@ def read_request(
     if faults or body is None:
         raise InvalidRequest(limit(faults))
     return _request(body, tenant=body.tenant or next(iter(tenants)), key=body.key or key)
+
+
+def read_content(document: Mapping[str, Any]) -> Content:
+    """Read the content of an edit, `{"content": {...}}`. Raises InvalidRequest with all of its faults."""
+    faults: list[Fault] = []
+    body: EditBody | None = None
+    try:
+        body = EditBody.model_validate(document)
+    except ValidationError as error:
+        faults += describe(error.errors(include_url=False, include_input=False), EditBody)
+    faults += _content_faults(document.get("content"))
+    if faults or body is None:
+        raise InvalidRequest(limit(faults))
+    return _content(body.content)
 
 
 def tenant_of(document: Mapping[str, Any], tenants: Collection[str]) -> str | None:
@@ -63,20 +81,32 @@ def _tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
     return []
 
 
+def _too_many_ids(given: object) -> Fault | None:
+    lists = [value for name in _NAMED if isinstance(value := given.get(name), list)] if isinstance(given, dict) else []
+    number = sum(map(len, lists))
+    if number <= MOST_IDS:
+        return None
+    detail = (
+        f"{number:,} ids are named, {MOST_IDS:,} are allowed in one request: cut the audience into several "
+        'requests, or use "everyone" (audiences by pages and by groups come with a later version)'
+    )
+    return Fault(pointer="/audience", detail=detail)
+
+
 def _audience_faults(given: object) -> list[Fault]:
     if not isinstance(given, Mapping):
         return []
     lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
-    number = sum(len(ids) for ids in lists.values())
-    if number > MOST_IDS:
-        detail = (
-            f"{number:,} ids are named, {MOST_IDS:,} are allowed in one request: cut the audience into several "
-            'requests, or use "everyone" (audiences by pages and by groups come with a later version)'
-        )
+    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from")):
+        detail = "the audience is empty: name users, channels, chats or teams, or everyone, or from another broadcast"
         return [Fault(pointer="/audience", detail=detail)]
-    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone")):
-        detail = "the audience is empty: name users, channels, chats or teams, or everyone"
-        return [Fault(pointer="/audience", detail=detail)]
+    chosen = [name for name in ("states", "reasons") if given.get(name) not in (None, [])]
+    if given.get("from") is not None and not chosen:
+        detail = "of whose recipients which are meant? name states or reasons"
+        return [Fault(pointer="/audience/from", detail=detail)]
+    if given.get("from") is None and chosen:
+        detail = "this chooses among the recipients of another broadcast: name that one under from"
+        return [Fault(pointer=f"/audience/{chosen[0]}", detail=detail)]
     channels = {one for name in ("channels", "teams") for one in lists.get(name, ()) if isinstance(one, str)}
     return [
         Fault(
@@ -161,7 +191,14 @@ def _audience(body: AudienceBody) -> Audience:
         users=tuple(sorted({recipient_key(RecipientKind.USER, one) for one in body.users or ()})),
         conversations=tuple(sorted(conversations)),
         everyone_installed=body.everyone is not None,
+        derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
     )
+
+
+def derived(broadcast_id: str, *, states: Collection[str], reasons: Collection[str]) -> Derived:
+    """The recipients of another broadcast by the states and reasons in which their deliveries ended."""
+    chosen = [one for one in Outcome if not one.is_open and (one.state in states or one.reason in reasons)]
+    return Derived(broadcast=broadcast_id, outcomes="".join(chosen))
 
 
 def _content(body: ContentBody) -> Content:

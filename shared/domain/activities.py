@@ -46,6 +46,11 @@ def member_of(activity: Activity) -> tuple[str, str]:
     return "", ""
 
 
+def timestamp(at: float) -> str:
+    """An instant (seconds since the epoch) in the form of `timestamp_of`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
+
+
 def timestamp_of(activity: Activity) -> str:
     """Teams' timestamp in UTC with microseconds; empty, and so older than any other, where there is none."""
     try:

@@ -12,11 +12,21 @@ class Source(StrEnum):
     USERS = "users"
     CONVERSATIONS = "conversations"
     INSTALLED = "installed"
+    DERIVED_USERS = "derived_users"
+    DERIVED_CONVERSATIONS = "derived_conversations"
 
     @property
     def kind(self) -> str:
         """`user` where the keys are people's object ids, `text` where they are conversations."""
-        return "text" if self is Source.CONVERSATIONS else "user"
+        return "text" if self in (Source.CONVERSATIONS, Source.DERIVED_CONVERSATIONS) else "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """Those recipients of another broadcast whose deliveries ended in one of these outcomes, each one character."""
+
+    broadcast: str
+    outcomes: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,7 @@ class Audience:
     users: tuple[str, ...] = ()
     conversations: tuple[str, ...] = ()
     everyone_installed: bool = False
+    derived: Derived | None = None
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -34,6 +45,8 @@ class Audience:
             Source.USERS: bool(self.users),
             Source.CONVERSATIONS: bool(self.conversations),
             Source.INSTALLED: self.everyone_installed,
+            Source.DERIVED_USERS: self.derived is not None,
+            Source.DERIVED_CONVERSATIONS: self.derived is not None,
         }
         return tuple(source for source, is_present in present.items() if is_present)
 
@@ -42,13 +55,24 @@ class Audience:
         """The recipients that were named one by one."""
         return self.users + self.conversations
 
+    @property
+    def is_explicit(self) -> bool:
+        """Whether every recipient was named one by one."""
+        return not self.everyone_installed and self.derived is None
+
 
 def pack_audience(audience: Audience) -> bytes:
     """An audience as the cursor row keeps it."""
-    return orjson.dumps([audience.users, audience.conversations, audience.everyone_installed])
+    derived = audience.derived and [audience.derived.broadcast, audience.derived.outcomes]
+    return orjson.dumps([audience.users, audience.conversations, audience.everyone_installed, derived])
 
 
 def unpack_audience(data: bytes) -> Audience:
     """Read what `pack_audience` wrote."""
-    users, conversations, everyone_installed = orjson.loads(data)
-    return Audience(users=tuple(users), conversations=tuple(conversations), everyone_installed=everyone_installed)
+    users, conversations, everyone_installed, derived = orjson.loads(data)
+    return Audience(
+        users=tuple(users),
+        conversations=tuple(conversations),
+        everyone_installed=everyone_installed,
+        derived=Derived(broadcast=derived[0], outcomes=derived[1]) if derived else None,
+    )

@@ -15,8 +15,10 @@ class Recipient:
     conversation: str = ""
     """Teams' conversation id; empty where the conversation must be created first."""
     member: str = ""
-    """The person to create a conversation with: the 29: id, else the Entra object id. Empty for channels and chats."""
+    """The Entra object id of a person, with whom a conversation can be created. Empty for channels and chats."""
     service_url: str
+    is_blocked: bool = False
+    """Whether an earlier message was refused because the person, or an admin, blocked the bot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,9 @@ class Note:
     first_tried_at: float = 0.0
     due_at: float = 0.0
     conversation: str = ""
-    """The conversation that was created for it, where the planner knew none."""
+    """The conversation that was created for it, where the planner knew none, or one that is gone."""
+    is_renewed: bool = False
+    """Whether the planner's conversation turned out to be gone: it is created anew, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,14 @@ class Progress:
     """The key of the marker by which the tick finds its leftovers; empty without leftovers."""
     fruitless: int = 0
     """Claims in a row that posted and never learned an answer."""
+    revision: int = 0
+    """The broadcast's revision that this batch has come to."""
+    revised: str = ""
+    """One character of `Revised` for each recipient, of that revision; empty in revision 0."""
+    revision_notes: Mapping[int, Note] = field(default_factory=dict)
+    """What deliveries that must be revised again remember."""
+    sent_in: Mapping[int, int] = field(default_factory=dict)
+    """With which revision's content a message was sent, where that was not the first."""
 
     def of(self, outcome: Outcome) -> list[int]:
         """The positions that stand at an outcome."""

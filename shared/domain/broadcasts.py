@@ -23,9 +23,19 @@ class BroadcastState(StrEnum):
     ACCEPTED = "accepted"
     PLANNING = "planning"
     SENDING = "sending"
+    PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+class PauseReason(StrEnum):
+    """Why a broadcast stands still. `blocked_auth` ends by itself when tokens work again, the others by a resume."""
+
+    BY_REQUEST = "by_request"
+    BLOCKED_AUTH = "blocked_auth"
+    MESSAGE_REJECTED = "message_rejected"
+    REFUSALS = "refusals"
 
 
 class DeliveryMode(StrEnum):
@@ -56,9 +66,20 @@ class Broadcast:
     accepted_at: float
     expires_at: float | None = None
     cancelled_at: float | None = None
+    paused: PauseReason | None = None
+    paused_at: float | None = None
+    """When it was last paused; only of meaning while `paused` is set."""
+    refusals_seen: bool = False
+    """Whether a person let it go on after it was held for refusals."""
+    revision: int = 0
+    """How often what was sent has been edited or recalled."""
+    recalled: bool = False
+    """Whether the latest revision takes back what was sent; such a broadcast sends nothing more."""
     finished_at: float | None = None
     final_outcomes: str = ""
     """The sums at the end, packed by `pack_counts`; empty before."""
+    final_revised: str = ""
+    """The sums of the latest revision at the end, packed alike."""
 
     def stopped_at(self, now: float) -> float | None:
         """Since when nothing more may be sent, for a cancel or an expiry; None while it goes on."""
@@ -82,6 +103,9 @@ class BatchSummary:
     held: bool
     """Whether a live lease is on it."""
     written_at: float
+    revision: int = 0
+    revised: str = ""
+    """As in `Progress`."""
 
 
 def count_as(outcomes: str, *, held: bool, ends_as: Outcome | None) -> str:
@@ -114,6 +138,8 @@ def state_of(
         return BroadcastState.FINISHED
     if stop is not None:
         return BroadcastState.CANCELLED if stop == broadcast.cancelled_at else BroadcastState.EXPIRED
+    if broadcast.paused is not None:
+        return BroadcastState.PAUSED
     if has_batches or planned:
         return BroadcastState.SENDING
     return BroadcastState.PLANNING if started else BroadcastState.ACCEPTED

@@ -70,10 +70,19 @@ def reserve(pace: Pace, *, slots: int, now: float, ceiling: float, patience: flo
     return moved, Slots(first_at=first_at, interval=1 / rate, epoch=pace.epoch)
 
 
-def reserve_urgent(pace: Pace, *, slots: int, now: float, ceiling: float) -> tuple[Pace, Slots]:
-    """Take slots from the urgent cursor, a fifth of the rate, and push the bulk cursor back by as many."""
+def reserve_urgent(
+    pace: Pace, *, slots: int, now: float, ceiling: float, patience: float
+) -> tuple[Pace, Slots] | FarAway:
+    """Take slots from the urgent cursor, a fifth of the rate, and push the bulk cursor back by as many.
+
+    Where the bulk cursor has free slots as soon, the slots are taken there: an urgent message is never the slower one.
+    """
     rate = rate_now(pace, now=now, ceiling=ceiling)
     first_at = max(pace.urgent_next_at, now - URGENT_CATCH_UP)
+    if pace.next_at <= first_at:
+        return reserve(pace, slots=slots, now=now, ceiling=ceiling, patience=patience)
+    if first_at - now > patience:
+        return FarAway(wait=first_at - now)
     moved = replace(
         pace,
         urgent_next_at=first_at + slots / (rate * URGENT_SHARE),
@@ -84,7 +93,7 @@ def reserve_urgent(pace: Pace, *, slots: int, now: float, ceiling: float) -> tup
 
 def is_throttling(*, throttled: int, posted: int) -> bool:
     """Whether a group's 429s concern the tenant (12 %, at least two) rather than one recipient."""
-    return throttled >= max(min(TELL_FEWEST, posted), TELL_SHARE * posted)
+    return throttled >= max(TELL_FEWEST, TELL_SHARE * posted)
 
 
 def throttle(pace: Pace, *, epoch: int, share: float, retry_after: float, now: float, ceiling: float) -> Pace:
@@ -96,9 +105,16 @@ def throttle(pace: Pace, *, epoch: int, share: float, retry_after: float, now: f
     pause = retry_after if share >= PAUSE_SHARE else 0.0
     resume_at = now + pause
     if pace.epoch != epoch:
-        return replace(pace, next_at=max(pace.next_at, resume_at)) if pause else pace
+        if not pause:
+            return pace
+        return replace(pace, next_at=max(pace.next_at, resume_at), urgent_next_at=max(pace.urgent_next_at, resume_at))
     cut = rate_now(pace, now=now, ceiling=ceiling) * max(DEEPEST_CUT, 1 - share)
     # What was reserved under the old epoch is void, so the cursor starts anew from here.
     return replace(
-        pace, rate=max(ceiling * LOWEST_RATE, cut), rate_at=resume_at, next_at=resume_at, epoch=pace.epoch + 1
+        pace,
+        rate=max(ceiling * LOWEST_RATE, cut),
+        rate_at=resume_at,
+        next_at=resume_at,
+        urgent_next_at=resume_at if pause else pace.urgent_next_at,
+        epoch=pace.epoch + 1,
     )

@@ -35,18 +35,22 @@ class Cursor:
     """Which source of the audience is being read."""
     token: str = ""
     """Where in that source to go on; empty for its start."""
-    run: int = 0
-    """The number of the run that is collected or walked."""
+    runs: str = ""
+    """The names of the runs collected so far, oldest first; the last one is walked. A name is random, so that a planner
+    that loses the cursor's step cannot have written over the winner's run."""
     kind: str = ""
-    """The kind of keys of that run: `user` for object ids, `text` for conversations."""
+    """The kind of keys of the last run: `user` for object ids, `text` for conversations."""
     after: str = ""
     """The last key of the run that is planned already."""
     batches: int = 0
     """Batch rows written so far: the number of the next one."""
     recipients: int = 0
     """Deliveries in them."""
-    service_url: str = ""
-    """A service URL of the tenant, for recipients of whom none is known."""
+
+    @property
+    def run_names(self) -> list[str]:
+        """The names of the runs, oldest first."""
+        return self.runs.split()
 
     @property
     def is_finished(self) -> bool:

@@ -1,7 +1,7 @@
 """What a caller asks for, once it is known to be right: the value that an acceptance works with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -20,6 +20,8 @@ class Content:
     card: Mapping[str, Any] | None = None
     summary: str = ""
     alert: bool = False
+    encoded: bytes | None = None
+    """The activity of another broadcast as it was encoded then; all else is empty where this is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class BroadcastRequest:
             "card": self.content.card,
             "summary": self.content.summary,
             "alert": self.content.alert,
+            "encoded": self.content.encoded and sha256(self.content.encoded).hexdigest(),
+            "derived": self.audience.derived and asdict(self.audience.derived),
             "delivery": self.delivery,
             "priority": self.priority,
             "expires_after": None if self.expires_after is None else self.expires_after.total_seconds(),

@@ -1,13 +1,13 @@
 """How the rows of a broadcast are packed into a table's properties, and read again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import orjson
 
 from shared.domain.batches import Batch, Note, Progress, Recipient, new_progress
-from shared.domain.broadcasts import Broadcast, DeliveryMode, Priority
+from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
 from shared.domain.plans import Cursor, Phase
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
 
@@ -47,8 +47,15 @@ def unpack_broadcast(row: Row) -> Broadcast:
         accepted_at=float(values["accepted_at"]),
         expires_at=_instant(values, "expires_at"),
         cancelled_at=_instant(values, "cancelled_at"),
-        finished_at=_instant(values, "finished_at"),
+        paused=PauseReason(str(values["paused"])) if values.get("paused") else None,
+        paused_at=_instant(values, "paused_at"),
+        refusals_seen=bool(values.get("refusals_seen", False)),
+        revision=int(values.get("revision", 0)),
+        recalled=bool(values.get("recalled", False)),
+        # A revision opens a finished broadcast again by writing zero.
+        finished_at=_instant(values, "finished_at") or None,
         final_outcomes=str(values.get("sums", "")),
+        final_revised=str(values.get("revised_sums", "")),
     )
 
 
@@ -90,7 +97,10 @@ def pack_new_batch(recipients: tuple[Recipient, ...]) -> dict[str, Value]:
     urls = sorted({recipient.service_url for recipient in recipients})
     packed = {
         "urls": urls,
-        "to": [[one.key, one.conversation, one.member, urls.index(one.service_url)] for one in recipients],
+        "to": [
+            [one.key, one.conversation, one.member, urls.index(one.service_url), int(one.is_blocked)]
+            for one in recipients
+        ],
     }
     fresh = pack_progress(new_progress(len(recipients)))
     return fresh | pack_bytes("recipients", orjson.dumps(packed)) | {"lease": "", "writer": "", "writes": 0}
@@ -98,18 +108,18 @@ def pack_new_batch(recipients: tuple[Recipient, ...]) -> dict[str, Value]:
 
 def pack_progress(progress: Progress) -> dict[str, Value]:
     """What a journal write carries: never the recipients."""
-    notes = {
-        str(position): [note.attempts, note.first_tried_at, note.due_at, note.conversation]
-        for position, note in progress.notes.items()
-    }
     activity_ids = {str(position): activity_id for position, activity_id in progress.activity_ids.items()}
     return {
         "outcomes": progress.outcomes,
-        "notes": orjson.dumps(notes).decode(),
-        "activity_ids": orjson.dumps(activity_ids).decode(),
+        "notes": _pack_notes(progress.notes),
+        "activity_ids": orjson.dumps(activity_ids),
         "placed": progress.placed,
         "due_marker": progress.due_marker,
         "fruitless": progress.fruitless,
+        "revision": progress.revision,
+        "revised": progress.revised,
+        "revision_notes": _pack_notes(progress.revision_notes),
+        "sent_in": orjson.dumps({str(position): number for position, number in progress.sent_in.items()}),
     }
 
 
@@ -118,30 +128,56 @@ def unpack_batch(row: Row, number: int) -> Batch:
     values = row.values
     packed = orjson.loads(unpack_bytes("recipients", values))
     urls = packed["urls"]
-    notes = orjson.loads(str(values["notes"]))
-    activity_ids = orjson.loads(str(values["activity_ids"]))
+    activity_ids = _loads(values["activity_ids"])
     return Batch(
         number=number,
         recipients=tuple(
-            Recipient(key=key, conversation=conversation, member=member, service_url=urls[url])
-            for key, conversation, member, url in packed["to"]
+            Recipient(
+                key=key, conversation=conversation, member=member, service_url=urls[url], is_blocked=bool(is_blocked)
+            )
+            for key, conversation, member, url, is_blocked in packed["to"]
         ),
         progress=Progress(
             outcomes=str(values["outcomes"]),
-            notes={
-                int(position): Note(attempts=note[0], first_tried_at=note[1], due_at=note[2], conversation=note[3])
-                for position, note in notes.items()
-            },
+            notes=_unpack_notes(values["notes"]),
             activity_ids={int(position): activity_id for position, activity_id in activity_ids.items()},
             placed=bool(values["placed"]),
             due_marker=str(values["due_marker"]),
             fruitless=int(values["fruitless"]),
+            revision=int(values["revision"]),
+            revised=str(values["revised"]),
+            revision_notes=_unpack_notes(values["revision_notes"]),
+            sent_in={int(position): number for position, number in _loads(values["sent_in"]).items()},
         ),
         lease=str(values["lease"]),
         writes=int(values["writes"]),
         etag=row.etag,
         age=row.age,
     )
+
+
+def _pack_notes(notes: Mapping[int, Note]) -> bytes:
+    packed = {
+        str(position): [note.attempts, note.first_tried_at, note.due_at, note.conversation, note.is_renewed]
+        for position, note in notes.items()
+    }
+    return orjson.dumps(packed)
+
+
+def _unpack_notes(value: Value) -> dict[int, Note]:
+    return {
+        int(position): Note(
+            attempts=note[0], first_tried_at=note[1], due_at=note[2], conversation=note[3], is_renewed=note[4]
+        )
+        for position, note in _loads(value).items()
+    }
+
+
+def _loads(value: Value) -> dict[str, Any]:
+    if not isinstance(value, bytes):
+        raise TypeError("packed mappings are binary properties")
+    loaded: dict[str, Any] = orjson.loads(value)
+    return loaded
 
 
 def claim(batch: Batch, lease: str) -> dict[str, Value]:

@@ -58,6 +58,10 @@ class ConnectorClient:
             return await self._call(request, await self._tokens.token())
         return answer
 
+    async def authorize(self) -> None:
+        """Make sure that a token is at hand. Raises TokenRefused or TokenUnavailable."""
+        await self._tokens.token()
+
     async def close(self) -> None:
         """Close the session's connections."""
         if self._session is not None:

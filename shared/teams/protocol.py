@@ -121,4 +121,5 @@ def is_trusted(url: str, hosts: Collection[str]) -> bool:
         return False
     if address.scheme != "https" and not (address.scheme == "http" and is_loopback(host)):
         return False
-    return address.user is None and address.password is None and place.lower() in hosts
+    plain = not address.query_string and not address.fragment and url.isprintable()
+    return plain and address.user is None and address.password is None and place.lower() in hosts

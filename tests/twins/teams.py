@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from shared.errors import TokenRefused
 from shared.teams.answers import Answer, Verdict
 from shared.teams.protocol import Request
 
@@ -22,9 +23,16 @@ class MemoryConnector:
         self, *, rate: float | None = 50.0, depth: float = 50.0, latency: float = 0.12, rule: Rule | None = None
     ) -> None:
         self.received: Counter[str] = Counter()
+        self.texts: dict[str, dict[str, str]] = {}
+        """What stands in each conversation, by activity."""
+        self.revised: Counter[str] = Counter()
+        """How often a message was edited or taken back, by activity."""
+        self.revise_rule: Rule | None = None
+        """As `rule`, for edits and recalls alone; `rule` is for all other calls."""
         self.posted_at: list[float] = []
         self.throttled = 0
         self.rule = rule
+        self.refuses_tokens = False
         self._rate = rate
         self._depth = depth
         self._latency = latency
@@ -34,20 +42,53 @@ class MemoryConnector:
 
     async def send(self, request: Request) -> Answer:
         """Take a call like the real Connector, and deliver it unless a rule says otherwise."""
+        await self.authorize()
         now = asyncio.get_running_loop().time()
         delay = self._latency * (0.6 + self._random.expovariate(2.5))
         self.posted_at.append(now)
+        if request.method != "POST":
+            answer = self._revise(request, now)
+            await asyncio.sleep(delay)
+            return answer
         creates = request.url.endswith("/conversations")
         body = orjson.loads(request.body) if creates else {}
         whom = _whom(request, body)
         answer = self._answer(whom, now)
         delivers = answer.kind in (Verdict.ACCEPTED, Verdict.ANSWER_LOST) and not (creates and "members" in body)
         if delivers:
+            activity_id = answer.activity_id or f"m{self.received.total()}"
+            said = body["activity"] if creates else orjson.loads(request.body or b"{}")
+            self.texts.setdefault(whom, {})[activity_id] = str(said.get("text", ""))
             self.received[whom] += 1
         await asyncio.sleep(delay)
         return answer
 
-    def _answer(self, whom: str, now: float) -> Answer:
+    async def authorize(self) -> None:
+        """Have a token at hand, unless `refuses_tokens`."""
+        if self.refuses_tokens:
+            raise TokenRefused("the secret has expired")
+
+    def _revise(self, request: Request, now: float) -> Answer:
+        """Edit or take back what stands; a lost answer has done so."""
+        conversation, activity_id = map(unquote, request.url.split("/conversations/")[1].split("/activities/"))
+        throttled = self._throttle(now)
+        if throttled:
+            return throttled
+        ruled = self.revise_rule(conversation) if self.revise_rule else None
+        if ruled and ruled.kind is not Verdict.ANSWER_LOST:
+            return ruled
+        said = self.texts.get(conversation, {})
+        if activity_id not in said:
+            return Answer(kind=Verdict.REJECTED, code="ActivityNotFoundInConversation")
+        self.revised[activity_id] += 1
+        if request.method == "DELETE":
+            del said[activity_id]
+        else:
+            said[activity_id] = str(orjson.loads(request.body)["text"])
+        return ruled or Answer(kind=Verdict.ACCEPTED)
+
+    def _throttle(self, now: float) -> Answer | None:
+        """Take a token; the answer where there is none."""
         if self._rate is not None:
             self._tokens = min(self._depth, self._tokens + (now - self._filled_at) * self._rate)
             self._filled_at = now
@@ -55,6 +96,12 @@ class MemoryConnector:
                 self.throttled += 1
                 return Answer(kind=Verdict.THROTTLED, code="Throttled", retry_after=1.0)
             self._tokens -= 1
+        return None
+
+    def _answer(self, whom: str, now: float) -> Answer:
+        throttled = self._throttle(now)
+        if throttled:
+            return throttled
         ruled = self.rule(whom) if self.rule else None
         return ruled or Answer(
             kind=Verdict.ACCEPTED, activity_id=f"m{sum(self.received.values())}", conversation_id=whom

@@ -42,6 +42,8 @@ def test_conversations_are_texts_and_all_others_are_people() -> None:
         Source.USERS: "user",
         Source.CONVERSATIONS: "text",
         Source.INSTALLED: "user",
+        Source.DERIVED_USERS: "user",
+        Source.DERIVED_CONVERSATIONS: "text",
     }
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +33,12 @@ def a_pace(*, rate: float = CEILING, next_at: float = 0.0, rate_at: float = NOW,
 
 def reserved(pace: Pace, slots: int, now: float) -> tuple[Pace, Slots]:
     answer = reserve(pace, slots=slots, now=now, ceiling=CEILING, patience=1e9)
+    assert not isinstance(answer, FarAway)
+    return answer
+
+
+def reserved_urgently(pace: Pace, slots: int, now: float) -> tuple[Pace, Slots]:
+    answer = reserve_urgent(pace, slots=slots, now=now, ceiling=CEILING, patience=1e9)
     assert not isinstance(answer, FarAway)
     return answer
 
@@ -143,7 +149,7 @@ def test_a_bucket_of_fifty_never_refuses_urgent_and_bulk_together(turns: list[tu
     for urgent, slots, idle in turns:
         now += idle
         if urgent:
-            pace, taken = reserve_urgent(pace, slots=slots, now=now, ceiling=CEILING)
+            pace, taken = reserved_urgently(pace, slots, now)
         else:
             pace, taken = reserved(pace, slots * 5, now)
             now = max(now, taken.first_at - 0.7)
@@ -151,6 +157,20 @@ def test_a_bucket_of_fifty_never_refuses_urgent_and_bulk_together(turns: list[tu
 
     bucket = Bucket(filled_at=NOW)
     assert all(bucket.admits(at) for at in sorted(arrivals))
+
+
+def test_an_urgent_message_takes_bulk_slots_where_these_are_free_as_soon() -> None:
+    _, taken = reserved_urgently(a_pace(), 100, NOW)
+
+    assert taken.interval == pytest.approx(1 / CEILING)
+
+
+def test_urgent_slots_beyond_patience_are_not_taken() -> None:
+    busy = replace(a_pace(next_at=NOW + 90), urgent_next_at=NOW + 60)
+
+    answer = reserve_urgent(busy, slots=1, now=NOW, ceiling=CEILING, patience=20.0)
+
+    assert answer == FarAway(wait=60.0)
 
 
 def test_idle_time_is_not_saved_up() -> None:
@@ -190,7 +210,7 @@ def test_slots_after_others_start_later() -> None:
 def test_urgent_takes_slots_at_once_and_pushes_bulk_back_by_as_many() -> None:
     busy = a_pace(next_at=NOW + 15)
 
-    moved, urgent = reserve_urgent(busy, slots=5, now=NOW, ceiling=CEILING)
+    moved, urgent = reserved_urgently(busy, 5, NOW)
 
     assert urgent.first_at <= NOW
     assert urgent.interval == pytest.approx(1 / (CEILING * URGENT_SHARE))
@@ -198,10 +218,10 @@ def test_urgent_takes_slots_at_once_and_pushes_bulk_back_by_as_many() -> None:
 
 
 @given(st.lists(st.integers(min_value=1, max_value=50), min_size=1, max_size=30))
-def test_urgent_slots_are_a_fifth_of_the_pace(takes: list[int]) -> None:
-    pace, all_of_them = a_pace(), list[float]()
+def test_urgent_slots_beside_busy_bulk_are_a_fifth_of_the_pace(takes: list[int]) -> None:
+    pace, all_of_them = a_pace(next_at=NOW + 3600), list[float]()
     for slots in takes:
-        pace, taken = reserve_urgent(pace, slots=slots, now=NOW, ceiling=CEILING)
+        pace, taken = reserved_urgently(pace, slots, NOW)
         all_of_them += instants(taken, slots)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(all_of_them)]

@@ -64,6 +64,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "accepted_at": "2026-05-28T20:26:40.000Z",
         "expires_at": None,
         "cancelled_at": None,
+        "paused_for": None,
         "finished_at": None,
         "delivery": "at_least_once",
         "priority": "normal",
@@ -72,6 +73,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "total": 1,
         "counts": {**dict.fromkeys(found["counts"], 0), "pending": 1},
         "reasons": {},
+        "revision": None,
         "rate": 0.0,
         "estimated_end_at": None,
         "links": {"self": f"{URL}/{found['id']}", "deliveries": f"{URL}/{found['id']}/deliveries"},
@@ -212,7 +214,7 @@ async def test_finished_broadcast_is_reported_from_its_stored_sums() -> None:
     house = House()
     broadcast_id = await created_id(house)
     house.now += 10
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S90 010")
+    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S90 010", revised_sums="", revision=0)
 
     found = await report(house, broadcast_id)
 
@@ -239,7 +241,7 @@ async def test_cancel_is_accepted_then_confirmed() -> None:
 async def test_cancel_of_a_broadcast_that_has_ended_is_a_conflict() -> None:
     house = House()
     broadcast_id = await created_id(house)
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S1")
+    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S1", revised_sums="", revision=0)
 
     answer = await answering(house.api.cancel(broadcast_id, url=URL))
 

@@ -16,6 +16,11 @@ ROUTES = {
     "broadcasts_get": ("broadcasts/{broadcast_id}", ["GET"], "FUNCTION"),
     "broadcasts_deliveries": ("broadcasts/{broadcast_id}/deliveries", ["GET"], "FUNCTION"),
     "broadcasts_cancel": ("broadcasts/{broadcast_id}", ["DELETE"], "FUNCTION"),
+    "broadcasts_pause": ("broadcasts/{broadcast_id}/pause", ["POST"], "FUNCTION"),
+    "broadcasts_resume": ("broadcasts/{broadcast_id}/resume", ["POST"], "FUNCTION"),
+    "broadcasts_retry": ("broadcasts/{broadcast_id}/retry", ["POST"], "FUNCTION"),
+    "broadcasts_edit": ("broadcasts/{broadcast_id}/content", ["PUT"], "FUNCTION"),
+    "broadcasts_recall": ("broadcasts/{broadcast_id}/recall", ["POST"], "FUNCTION"),
     "rejections_list": ("rejections", ["GET"], "FUNCTION"),
 }
 QUEUES = {"broadcast_request": "broadcasts", "broadcast_request_poison": "broadcasts-poison"}

@@ -1,5 +1,7 @@
 """What each answer makes of a delivery: the whole table, by delivery mode and by what is left of the time."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,8 @@ def decided(
     delivering: bool = True,
     retry_after: float | None = None,
     activity_id: str = "",
+    code: str = "",
+    renewable: bool = False,
 ) -> Decision:
     broadcast = Broadcast(
         id="b",
@@ -34,8 +38,16 @@ def decided(
         delivery=mode,
         expires_at=expires_at,
     )
-    answer = Answer(kind=verdict, retry_after=retry_after, activity_id=activity_id)
-    return decide(answer, broadcast=broadcast, note=note or Note(), delivering=delivering, now=NOW, jitter=0.5)
+    answer = Answer(kind=verdict, code=code, retry_after=retry_after, activity_id=activity_id)
+    return decide(
+        answer,
+        broadcast=broadcast,
+        note=note or Note(),
+        delivering=delivering,
+        renewable=renewable,
+        now=NOW,
+        jitter=0.5,
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,7 @@ def decided(
         (Verdict.SERVICE_ERROR, Outcome.SERVICE_ERROR, Outcome.UNCERTAIN),
         (Verdict.THROTTLED, Outcome.DEFERRED, Outcome.DEFERRED),  # Proven not delivered.
         (Verdict.BUSY, Outcome.DEFERRED, Outcome.DEFERRED),  # Proven not delivered.
-        (Verdict.UNAUTHORIZED, Outcome.DEFERRED, Outcome.DEFERRED),  # An operator may mend it.
+        (Verdict.UNAUTHORIZED, Outcome.PENDING, Outcome.PENDING),  # The broadcast waits until an operator mends it.
         (Verdict.UNREACHABLE, Outcome.DEFERRED, Outcome.DEFERRED),  # No connection came about.
         (Verdict.FAILED_MAYBE, Outcome.DEFERRED, Outcome.UNCERTAIN),  # It may have failed after the delivery.
         (Verdict.ANSWER_LOST, Outcome.DEFERRED, Outcome.UNCERTAIN),  # It may have been delivered.
@@ -89,7 +101,7 @@ def test_the_table_names_every_verdict() -> None:
         (NOW - 24 * 3600 + 60, NOW + 1, Outcome.EXPIRED),  # The expiry ends it before the day does.
     ],
 )
-@pytest.mark.parametrize("verdict", [Verdict.BUSY, Verdict.THROTTLED, Verdict.UNREACHABLE, Verdict.UNAUTHORIZED])
+@pytest.mark.parametrize("verdict", [Verdict.BUSY, Verdict.THROTTLED, Verdict.UNREACHABLE])
 def test_retries_end_by_time(
     verdict: Verdict, first_tried_at: float, expires_at: float | None, outcome: Outcome
 ) -> None:
@@ -98,6 +110,72 @@ def test_retries_end_by_time(
     assert decision.outcome is outcome
     assert decision.note is not None
     assert (decision.note.due_at > NOW) == (outcome is Outcome.DEFERRED)
+
+
+@pytest.mark.parametrize("mode", DeliveryMode)
+@pytest.mark.parametrize(
+    "note",
+    [
+        Note(),  # The first try.
+        Note(attempts=3, first_tried_at=NOW - 24 * 3600),  # Any other answer would give up here.
+    ],
+)
+def test_credentials_that_are_refused_bring_nobody_nearer_to_the_end(note: Note, mode: DeliveryMode) -> None:
+    decision = decided(Verdict.UNAUTHORIZED, note=note, mode=mode, expires_at=NOW + 1, renewable=True)
+
+    assert decision == Decision(outcome=Outcome.PENDING)
+
+
+@pytest.mark.parametrize("mode", DeliveryMode)
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict.CONVERSATION_GONE, "ConversationNotFound"),  # Teams does not know it.
+        (Verdict.NOT_INSTALLED, "BotNotInConversationRoster"),  # The bot is not in it any more.
+    ],
+)
+def test_a_stored_conversation_that_is_gone_is_created_anew_at_once(
+    verdict: Verdict, code: str, mode: DeliveryMode
+) -> None:
+    note = Note(attempts=1, first_tried_at=NOW - 60, due_at=NOW)
+
+    decision = decided(verdict, code=code, note=note, renewable=True, mode=mode)
+
+    renewed = Note(attempts=2, first_tried_at=NOW - 60, due_at=NOW, is_renewed=True)
+    assert decision == Decision(outcome=Outcome.DEFERRED, note=renewed, is_gone=True)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "renewable", "note", "outcome"),
+    [
+        # The one that was created for it is gone as well.
+        (Verdict.CONVERSATION_GONE, "", True, Note(attempts=1, is_renewed=True), Outcome.CONVERSATION_GONE),
+        (
+            *(Verdict.NOT_INSTALLED, "BotNotInConversationRoster", True),
+            *(Note(attempts=1, is_renewed=True), Outcome.NOT_INSTALLED),
+        ),
+        # A channel or a group chat cannot be created, and neither is there anything to forget.
+        (Verdict.CONVERSATION_GONE, "", False, Note(), Outcome.CONVERSATION_GONE),
+        (Verdict.NOT_INSTALLED, "BotNotInConversationRoster", False, Note(), Outcome.NOT_INSTALLED),
+        # The person has no installation at all: a new conversation would be refused likewise.
+        (Verdict.NOT_INSTALLED, "ForbiddenOperationException", True, Note(), Outcome.NOT_INSTALLED),
+    ],
+)
+def test_a_conversation_is_renewed_once_and_only_where_it_helps(
+    verdict: Verdict, code: str, renewable: bool, note: Note, outcome: Outcome
+) -> None:
+    decision = decided(verdict, code=code, renewable=renewable, note=note)
+
+    assert decision.outcome is outcome
+    assert not decision.is_gone
+
+
+def test_a_retry_of_a_renewed_delivery_stays_renewed() -> None:
+    note = Note(attempts=2, first_tried_at=NOW - 60, conversation="a:2", is_renewed=True)
+
+    decision = decided(Verdict.BUSY, note=note, renewable=True)
+
+    assert decision.note == replace(note, attempts=3, due_at=NOW + 8.0)
 
 
 def test_a_final_answer_counts_even_at_the_last_moment() -> None:

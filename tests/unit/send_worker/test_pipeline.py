@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from send_worker.sender import MOST_FRUITLESS
-from shared.domain.broadcasts import DeliveryMode, Priority, unpack_counts
+from shared.domain.broadcasts import DeliveryMode, PauseReason, Priority, unpack_counts
 from shared.domain.outcomes import Outcome, State
 from shared.errors import RowConflict
 from shared.storage import names
@@ -16,7 +16,7 @@ from shared.teams.answers import Answer, Verdict
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment
 from tests.twins.teams import MemoryConnector
-from tests.twins.world import World, object_id
+from tests.twins.world import TENANT, World, object_id
 
 Scenario = Callable[[World], Awaitable[None]]
 
@@ -127,7 +127,8 @@ def test_a_person_without_a_conversation_gets_one_and_it_is_kept() -> None:
 )
 def test_one_refused_person_harms_nobody_else(verdict: Verdict, reason: str) -> None:
     def rule(whom: str) -> Answer | None:
-        return Answer(kind=verdict) if whom == "a:123" else None
+        # Neither is the person reached by a conversation that is created anew.
+        return Answer(kind=verdict) if whom in ("a:123", object_id(123)) else None
 
     async def scenario(world: World) -> None:
         await world.install(range(300))
@@ -141,6 +142,82 @@ def test_one_refused_person_harms_nobody_else(verdict: Verdict, reason: str) -> 
         assert Outcome[reason.upper()].value + "1" in head.final_outcomes.split()
 
     in_a_world(scenario, connector=MemoryConnector(rule=rule))
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        Answer(kind=Verdict.CONVERSATION_GONE, code="ConversationNotFound"),
+        Answer(kind=Verdict.NOT_INSTALLED, code="BotNotInConversationRoster"),
+    ],
+)
+@pytest.mark.parametrize("mode", DeliveryMode)
+def test_a_person_whose_conversation_is_gone_is_reached_by_a_new_one(gone: Answer, mode: DeliveryMode) -> None:
+    def rule(whom: str) -> Answer | None:
+        return gone if whom == "a:123" else None
+
+    async def scenario(world: World) -> None:
+        await world.install(range(300))
+        world.start()
+
+        broadcast = await world.accept(everyone=True, delivery=mode)
+        await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 300}
+        assert world.connector.received[object_id(123)] == 1
+        # One request for each of the others; for this one the refused post, the creation, and the post.
+        assert len(world.connector.posted_at) == 299 + 3
+        kept = world.account.table(names.CONVERSATIONS).rows(TENANT)[f"user!{object_id(123)}"]
+        assert kept["conversation"] == object_id(123)
+
+    in_a_world(scenario, connector=MemoryConnector(rule=rule))
+
+
+@pytest.mark.parametrize("mode", DeliveryMode)
+def test_credentials_that_are_refused_pause_a_broadcast_and_lose_nobody(mode: DeliveryMode) -> None:
+    refused = True
+
+    def rule(_whom: str) -> Answer | None:
+        return Answer(kind=Verdict.UNAUTHORIZED) if refused else None
+
+    async def scenario(world: World) -> None:
+        nonlocal refused
+        await world.install(range(1_000))
+        world.start(2)
+        store = world.app().broadcasts
+
+        broadcast = await world.accept(everyone=True, delivery=mode)
+        await asyncio.sleep(30)
+        paused, tries = await store.head(broadcast), len(world.connector.posted_at)
+
+        assert paused.paused is PauseReason.BLOCKED_AUTH
+        assert world.states(broadcast) == {State.PENDING: 1_000}
+        # Each process finds out by itself, and the groups that were under way are all that it costs.
+        assert 0 < tries <= 2 * 100
+
+        refused = False
+        await store.resume(broadcast)
+        await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 1_000}
+        assert set(world.connector.received.values()) == {1}
+
+    in_a_world(scenario, connector=MemoryConnector(rule=rule))
+
+
+def test_a_message_that_everybody_would_refuse_is_stopped_early() -> None:
+    async def scenario(world: World) -> None:
+        await world.install(range(1_000))
+        world.start()
+
+        broadcast = await world.accept(everyone=True)
+        await asyncio.sleep(120)
+
+        head = await world.app().broadcasts.head(broadcast)
+        assert head.paused is PauseReason.MESSAGE_REJECTED
+        assert world.states(broadcast)[State.PENDING] >= 850
+
+    in_a_world(scenario, connector=MemoryConnector(rule=lambda _whom: Answer(kind=Verdict.REJECTED)))
 
 
 def test_everyone_is_reached_in_spite_of_503_answers() -> None:

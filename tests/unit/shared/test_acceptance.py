@@ -32,7 +32,13 @@ async def test_small_audience_is_planned_in_the_transaction_that_accepts_it() ->
     accepted = await house.acceptance.accept(a_request())
 
     assert accepted.created
-    assert list(house.rows(accepted.broadcast_id)) == ["batch!00000000", "content!0", "cursor", "head", "lane!00"]
+    assert list(house.rows(accepted.broadcast_id)) == [
+        "batch!00000000",
+        "content!0000",
+        "cursor",
+        "head",
+        "lane!0000!00",
+    ]
     cursor = (await house.broadcasts.cursor(accepted.broadcast_id)).cursor
     assert cursor == Cursor(phase=Phase.FINISHED, batches=1, recipients=1)
     assert [unpack_nudge(body) for body in house.sends.take()] == [Nudge(broadcast=accepted.broadcast_id, batch=0)]
@@ -96,7 +102,7 @@ async def test_same_request_again_is_the_same_broadcast_and_nudges_again() -> No
 async def test_same_request_again_does_not_nudge_a_broadcast_that_has_ended() -> None:
     house = House()
     first = await house.acceptance.accept(a_request())
-    await house.broadcasts.finish(first.broadcast_id, at=house.now, sums="S1")
+    await house.broadcasts.finish(first.broadcast_id, at=house.now, sums="S1", revised_sums="", revision=0)
     await house.directory.close(first.broadcast_id)
     house.sends.take()
 

@@ -2,14 +2,17 @@
 
 import base64
 
+import orjson
 import pytest
 
 from shared.envelopes import Nudge, pack_nudge, read_json_object, unpack_nudge
 from shared.errors import InvalidRequest
 
+ID = "0123456789abcdefghij"
+
 
 @pytest.mark.parametrize(
-    "nudge", [Nudge(broadcast="b1"), Nudge(broadcast="b1", batch=0), Nudge(broadcast="b1", batch=7)]
+    "nudge", [Nudge(broadcast=ID), Nudge(broadcast=ID, batch=0), Nudge(broadcast=ID, batch=99_999_999)]
 )
 def test_nudge_survives_its_message(nudge: Nudge) -> None:
     assert unpack_nudge(pack_nudge(nudge)) == nudge
@@ -20,11 +23,25 @@ def test_nudge_avoids_the_names_of_the_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", b'{"broadcast":1}', b'{"broadcast":"b","batch":-1}', b'{"broadcast":"b","batch":"1"}']
+    "body",
+    [
+        {},
+        {"broadcast": 1},
+        {"broadcast": ID[1:]},  # Too short.
+        {"broadcast": ID + "0"},  # Too long.
+        {"broadcast": ID + "\n"},
+        {"broadcast": ID.upper()},  # Not of our making.
+        {"broadcast": ID[1:] + "/"},  # No key of a table has this.
+        {"broadcast": ID, "batch": -1},
+        {"broadcast": ID, "batch": "1"},
+        {"broadcast": ID, "batch": True},
+        {"broadcast": ID, "batch": 1.0},
+        {"broadcast": ID, "batch": 100_000_000},  # Its row's key would have a digit too many.
+    ],
 )
-def test_anything_else_is_no_nudge(body: bytes) -> None:
+def test_anything_else_is_no_nudge(body: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
-        unpack_nudge(body)
+        unpack_nudge(orjson.dumps(body))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def expected(stored: Sequence[int], wanted: Sequence[int]) -> list[Recipient]:
         Recipient(
             key=person(n),
             conversation=f"a%3A{n}" if n in known and n % 7 else "",
-            member="" if n in known and n % 7 else person(n).removeprefix("user!"),
+            member=person(n).removeprefix("user!"),
             service_url=TENANT_URL if n in known else fallback,
         )
         for n in wanted
@@ -136,6 +136,40 @@ async def test_a_person_who_is_not_known_is_named_by_the_object_id() -> None:
     (found,) = await desk.lookup.recipients(TENANT, [person(1)])
 
     assert found == Recipient(key=person(1), member=person(1).removeprefix("user!"), service_url=CLOUD_URL)
+
+
+@pytest.mark.parametrize(
+    ("state", "conversation", "is_blocked"),
+    [
+        (ReferenceState.ACTIVE, "a%3A1", False),  # The chat that is known.
+        (ReferenceState.BLOCKED, "a%3A1", True),  # Nobody tells when a block ends: the chat is tried once more.
+        (ReferenceState.UNINSTALLED, "", False),  # The chat is over: Teams is asked by the object id.
+    ],
+)
+async def test_a_person_is_reached_as_the_references_state_says(
+    state: ReferenceState, conversation: str, is_blocked: bool
+) -> None:
+    desk = Desk()
+    await desk.keep({person(1): a_reference(1, state=state)})
+
+    (found,) = await desk.lookup.recipients(TENANT, [person(1)])
+
+    assert found == Recipient(
+        key=person(1),
+        conversation=conversation,
+        member=person(1).removeprefix("user!"),
+        service_url=TENANT_URL,
+        is_blocked=is_blocked,
+    )
+
+
+async def test_a_person_whose_conversation_was_forgotten_is_named_by_the_object_id() -> None:
+    desk = Desk()
+    await desk.keep({person(1): Reference(service_url=TENANT_URL)})
+
+    (found,) = await desk.lookup.recipients(TENANT, [person(1)])
+
+    assert found == Recipient(key=person(1), member=person(1).removeprefix("user!"), service_url=TENANT_URL)
 
 
 async def test_who_was_seen_last_tells_the_tenants_service_url() -> None:

@@ -150,3 +150,113 @@ async def test_scan_yields_keys_in_order_within_its_bounds(conversations: Conver
 
     assert (found, first) == (["user!a", "user!b"], ["channel!x"])
     assert await conversations.get(TENANT, "user!z") is None
+
+
+AT = "2026-11-21T10:00:05"
+
+
+@pytest.mark.parametrize(
+    ("stored_second", "state"),
+    [
+        (4, ReferenceState.BLOCKED),  # What the Connector said is newer.
+        (5, ReferenceState.BLOCKED),  # Of the same moment: the Connector has the last word.
+        (6, ReferenceState.ACTIVE),  # An activity told something newer.
+    ],
+)
+async def test_an_answer_marks_a_reference_unless_it_is_newer(
+    conversations: Conversations, stored_second: int, state: ReferenceState
+) -> None:
+    await conversations.keep(a_state(ReferenceState.ACTIVE, stored_second))
+
+    await conversations.mark(TENANT, KEY, ReferenceState.BLOCKED, at=AT)
+
+    found = await _found(conversations)
+    assert (found.state, found.conversation) == (state, "a:chat")
+    assert found.changed_at == max(AT, f"2026-11-21T10:00:{stored_second:02}")
+
+
+async def test_a_reference_of_which_only_messages_told_is_marked(conversations: Conversations) -> None:
+    await conversations.keep(a_message(1))
+
+    await conversations.mark(TENANT, KEY, ReferenceState.UNINSTALLED, at=AT)
+
+    assert (await _found(conversations)).state is ReferenceState.UNINSTALLED
+
+
+async def test_a_mark_that_loses_a_race_to_an_activity_writes_nothing(
+    conversations: Conversations, hook: Counting
+) -> None:
+    await conversations.keep(a_state(ReferenceState.ACTIVE, 1))
+    hook.intruder = a_state(ReferenceState.ACTIVE, 9)
+
+    await conversations.mark(TENANT, KEY, ReferenceState.BLOCKED, at=AT)
+
+    found = await _found(conversations)
+    assert (found.state, found.changed_at) == (ReferenceState.ACTIVE, "2026-11-21T10:00:09")
+
+
+async def test_what_is_not_stored_is_neither_marked_nor_forgotten_nor_moved(
+    conversations: Conversations, table: MemoryTable
+) -> None:
+    await conversations.mark(TENANT, KEY, ReferenceState.BLOCKED, at=AT)
+    await conversations.forget_conversation(TENANT, KEY, "a:chat")
+    await conversations.move(TENANT, KEY, "https://gcc.example/")
+
+    assert table.rows(TENANT) == {}
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ("a:chat", ""),  # The one that is gone.
+        ("a:old", "a:chat"),  # An activity has brought another one since.
+    ],
+)
+async def test_a_conversation_is_forgotten_where_it_is_the_one_that_is_gone(
+    conversations: Conversations, gone: str, left: str
+) -> None:
+    await conversations.keep(a_message(1))
+
+    await conversations.forget_conversation(TENANT, KEY, gone)
+
+    found = await _found(conversations)
+    assert (found.conversation, found.time_zone) == (left, "Europe/Berlin")
+
+
+async def test_a_conversation_that_comes_during_its_forgetting_is_kept(
+    conversations: Conversations, hook: Counting
+) -> None:
+    await conversations.keep(a_message(1))
+    hook.intruder = replace(a_message(2), values={"conversation": "a:new"})
+
+    await conversations.forget_conversation(TENANT, KEY, "a:chat")
+
+    assert (await _found(conversations)).conversation == "a:new"
+
+
+async def test_a_reference_moves_to_another_service_url_with_all_that_it_has(conversations: Conversations) -> None:
+    await conversations.keep(a_message(1))
+    before = await _found(conversations)
+
+    await conversations.move(TENANT, KEY, "https://gcc.example/")
+
+    assert await _found(conversations) == replace(before, service_url="https://gcc.example/")
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        (None, "a:new"),  # A person who is not known.
+        ("", "a:new"),  # One whose conversation was forgotten.
+        ("a:chat", "a:chat"),  # One of whom an activity told meanwhile.
+    ],
+)
+async def test_a_conversation_that_herald_created_is_kept_where_there_is_none(
+    conversations: Conversations, stored: str | None, kept: str
+) -> None:
+    if stored is not None:
+        await conversations.keep(replace(a_message(1), values={"conversation": stored}))
+
+    await conversations.keep_created(TENANT, KEY, conversation="a:new", service_url="https://smba.example/", at=LATER)
+
+    assert (await _found(conversations)).conversation == kept

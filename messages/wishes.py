@@ -1,0 +1,153 @@
+"""An author's wishes for a broadcast that exists: hold it, let it go on, try some again, edit it, take it back."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from messages.answers import Answer, Links, json_answer
+from messages.broadcast_api import known_id
+from messages.problems import already_ended, already_recalled, edited_meanwhile, malformed
+from messages.reports import Reports
+from shared.acceptance import Acceptance, encode
+from shared.contract import FinalState
+from shared.domain.audience import Audience
+from shared.domain.broadcasts import Broadcast, BroadcastState, PauseReason
+from shared.domain.outcomes import Reason
+from shared.domain.requests import BroadcastRequest, Content
+from shared.envelopes import read_json_object
+from shared.errors import Fault, InvalidRequest
+from shared.faults import describe
+from shared.nudging import Nudging
+from shared.ports import Clock
+from shared.requests import derived, read_content
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.directory import Directory
+
+ENDS = frozenset({BroadcastState.FINISHED, BroadcastState.CANCELLED, BroadcastState.EXPIRED})
+TRIES = 5
+
+
+class RetryBody(BaseModel):
+    """Whom to try again: those whose deliveries ended in these states, or for these reasons."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    states: list[FinalState] | None = None
+    reasons: list[Annotated[Reason, Field(strict=False)]] | None = None
+
+
+class Wishes:
+    """Answers an author. `new_key` makes a key for a retry that brings none."""
+
+    def __init__(
+        self,
+        *,
+        broadcasts: Broadcasts,
+        directory: Directory,
+        acceptance: Acceptance,
+        reports: Reports,
+        nudging: Nudging,
+        clock: Clock,
+        new_key: Callable[[], str],
+    ) -> None:
+        self._broadcasts = broadcasts
+        self._directory = directory
+        self._acceptance = acceptance
+        self._reports = reports
+        self._nudging = nudging
+        self._clock = clock
+        self._new_key = new_key
+
+    async def pause(self, broadcast_id: str, *, url: str) -> Answer:
+        """Hold: 202, or 200 where it stands still already. Senders learn of it within three seconds."""
+        broadcast = await self._running(broadcast_id)
+        status = HTTPStatus.OK
+        if broadcast.paused is not PauseReason.BY_REQUEST:
+            await self._broadcasts.pause(broadcast_id, PauseReason.BY_REQUEST, at=self._clock.now())
+            status = HTTPStatus.ACCEPTED
+        return await self._answer(status, broadcast_id, url)
+
+    async def resume(self, broadcast_id: str, *, url: str) -> Answer:
+        """Let go on, whatever it was held for: 202, or 200 where it is not held."""
+        broadcast = await self._running(broadcast_id)
+        status = HTTPStatus.OK
+        if broadcast.paused is not None and await self._broadcasts.resume(broadcast_id):
+            await self._nudging.wake(broadcast, (await self._broadcasts.cursor(broadcast_id)).cursor)
+            status = HTTPStatus.ACCEPTED
+        return await self._answer(status, broadcast_id, url)
+
+    async def retry(self, broadcast_id: str, body: bytes, *, key_header: str | None, url: str) -> Answer:
+        """Send the same message again to chosen recipients, as a broadcast of its own: 202 with that one."""
+        source = await self._broadcasts.head(known_id(broadcast_id))
+        chosen = _read(body)
+        request = BroadcastRequest(
+            tenant=source.tenant,
+            key=chosen.key or key_header or self._new_key(),
+            audience=Audience(derived=derived(broadcast_id, states=chosen.states or (), reasons=chosen.reasons or ())),
+            content=Content(encoded=await self._broadcasts.content(broadcast_id, _content_revision(source))),
+            delivery=source.delivery,
+            priority=source.priority,
+        )
+        accepted = await self._acceptance.accept(request)
+        return await self._answer(HTTPStatus.ACCEPTED, accepted.broadcast_id, url)
+
+    async def edit(self, broadcast_id: str, body: bytes, *, url: str) -> Answer:
+        """Put new words in the place of what was sent, and send them to whom nothing was sent yet: 202."""
+        try:
+            content = read_content(read_json_object(body))
+        except InvalidRequest as error:
+            raise (malformed(error) if not error.faults[0].pointer else error) from error
+        return await self._revise(broadcast_id, encode(content), url)
+
+    async def recall(self, broadcast_id: str, *, url: str) -> Answer:
+        """Take back what was sent, and send nothing more: 202."""
+        return await self._revise(broadcast_id, None, url)
+
+    async def _revise(self, broadcast_id: str, content: bytes | None, url: str) -> Answer:
+        for _ in range(TRIES):
+            broadcast = await self._broadcasts.head(known_id(broadcast_id))
+            if broadcast.recalled:
+                raise already_recalled(broadcast_id)
+            now = self._clock.now()
+            # First, so that the sweep looks after a finished broadcast that is open again.
+            await self._directory.open(broadcast_id, tenant=broadcast.tenant, opened_at=now)
+            if await self._broadcasts.revise(broadcast, content=content, at=now):
+                revised = await self._broadcasts.head(broadcast_id)
+                await self._nudging.wake(revised, (await self._broadcasts.cursor(broadcast_id)).cursor)
+                return await self._answer(HTTPStatus.ACCEPTED, broadcast_id, url)
+        # Others were faster each time: the newest words are theirs.
+        raise edited_meanwhile(broadcast_id)
+
+    async def _running(self, broadcast_id: str) -> Broadcast:
+        broadcast = await self._broadcasts.head(known_id(broadcast_id))
+        state = await self._reports.state(broadcast)
+        if state in ENDS:
+            raise already_ended(broadcast_id, state)
+        return broadcast
+
+    async def _answer(self, status: HTTPStatus, broadcast_id: str, url: str) -> Answer:
+        links = Links(url)
+        headers: Mapping[str, str] = {"Location": links.broadcast(broadcast_id)}
+        return json_answer(status, await self._reports.broadcast(broadcast_id, links), headers=headers)
+
+
+def _read(body: bytes) -> RetryBody:
+    try:
+        document: dict[str, Any] = read_json_object(body)
+    except InvalidRequest as error:
+        raise malformed(error) from error
+    try:
+        chosen = RetryBody.model_validate(document)
+    except ValidationError as error:
+        raise InvalidRequest(describe(error.errors(include_url=False, include_input=False), RetryBody)) from error
+    if not chosen.states and not chosen.reasons:
+        raise InvalidRequest([Fault(pointer="", detail="whom to try again? name states or reasons")])
+    return chosen
+
+
+def _content_revision(broadcast: Broadcast) -> int:
+    """The revision with the newest words; a recall has none of its own."""
+    return broadcast.revision - broadcast.recalled

@@ -1,0 +1,51 @@
+"""Nudging a whole broadcast: whoever changed what it may do next wakes its batches. The sweep does the same in time."""
+
+from shared.domain.broadcasts import Broadcast
+from shared.domain.plans import Cursor
+from shared.envelopes import Nudge, pack_nudge
+from shared.ports import Queue
+from shared.storage.broadcasts import Broadcasts
+
+MOST_DUE = 200
+"""Due markers that are nudged at a time; the next minute brings more."""
+
+
+class Nudging:
+    """Puts nudges for what a broadcast has to do."""
+
+    def __init__(self, store: Broadcasts, *, sends: Queue, plans: Queue) -> None:
+        self._store = store
+        self._sends = sends
+        self._plans = plans
+
+    async def plan(self, broadcast_id: str) -> None:
+        """Have a broadcast planned, or closed."""
+        await self._plans.put(pack_nudge(Nudge(broadcast=broadcast_id)))
+
+    async def batch(self, broadcast_id: str, number: int) -> None:
+        """Have a batch worked on."""
+        await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)))
+
+    async def wake(self, broadcast: Broadcast, cursor: Cursor) -> None:
+        """Nudge every lane of a broadcast that may go on, and its plan; what is due later is the sweep's."""
+        for lane in await self._store.lanes(broadcast.id, broadcast.revision):
+            if lane.batch < cursor.batches:
+                await self.batch(broadcast.id, lane.batch)
+        await self.plan(broadcast.id)
+
+    async def wake_still(self, broadcast: Broadcast, cursor: Cursor, *, now: float, still: float) -> int:
+        """Nudge the batches at which lanes stand for longer than `still` seconds, and those that are due; how many.
+
+        Where nothing is left to nudge for good, the planner is nudged to close the broadcast.
+        """
+        lanes = await self._store.lanes(broadcast.id, broadcast.revision)
+        numbers = [lane.batch for lane in lanes if lane.batch < cursor.batches and lane.age > still]
+        markers = await self._store.due_markers(broadcast.id, until=now, limit=MOST_DUE)
+        numbers += [marker.batch for marker in markers]
+        for number in numbers:
+            await self.batch(broadcast.id, number)
+        is_through = cursor.is_finished and all(lane.batch >= cursor.batches for lane in lanes)
+        if is_through and not numbers and not await self._store.due_markers(broadcast.id, limit=1):
+            # Whoever was to have it closed did not.
+            await self.plan(broadcast.id)
+        return len(numbers)

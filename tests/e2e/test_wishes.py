@@ -1,0 +1,178 @@
+"""What an author may wish for a broadcast that exists."""
+
+import asyncio
+
+import pytest
+
+from tests.e2e.herald import Herald
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_paused_broadcast_stands_still_until_it_is_resumed(paced: Herald) -> None:
+    people = await paced.people(500)
+    document = paced.request(users=people)
+    broadcast = await paced.ask(document)
+    await paced.sent_at_least(broadcast, 50)
+
+    answer = await paced.call("POST", f"/api/broadcasts/{broadcast}/pause")
+    await asyncio.sleep(6)
+    held = await paced.report(broadcast)
+    await asyncio.sleep(3)
+    still = await paced.report(broadcast)
+
+    assert answer.status == 202
+    assert (held["state"], held["paused_for"]) == ("paused", "by_request")
+    assert held["counts"]["sent"] == still["counts"]["sent"] < 500
+
+    assert (await paced.call("POST", f"/api/broadcasts/{broadcast}/resume")).status == 202
+    report = await paced.finished(broadcast)
+    assert report["counts"]["sent"] == 500
+    assert (await paced.received(document["content"]["text"]))["duplicates"] == 0
+
+
+async def test_a_retry_reaches_only_those_who_were_chosen(herald: Herald) -> None:
+    people = await herald.people(10)
+    await herald.teams.misbehave(status=500, code="ServiceError", people=people[:3])
+    await herald.teams.misbehave(status=403, code="BotDisabledByAdmin", people=people[3:5])
+    document = herald.request(users=people)
+    first = await herald.ask(document)
+    await herald.finished(first)
+    await herald.teams.behave()
+
+    answer = await herald.call("POST", f"/api/broadcasts/{first}/retry", document={"reasons": ["service_error"]})
+    second = await herald.finished(answer.body["id"])
+
+    received = await herald.received(document["content"]["text"])
+    assert answer.status == 202
+    assert second["counts"]["sent"] == second["total"] == 3
+    assert (received["reached"], received["duplicates"]) == (8, 0)
+    assert (await herald.report(first))["reasons"] == {"service_error": 3, "blocked_by_admin": 2}
+
+
+async def test_a_request_may_be_for_the_recipients_of_another_broadcast(herald: Herald) -> None:
+    people = await herald.people(4)
+    first = await herald.ask(herald.request(users=people))
+    await herald.finished(first)
+    follow_up = herald.request(audience={"from": first, "states": ["sent"]})
+
+    report = await herald.finished(await herald.ask(follow_up))
+
+    assert report["counts"]["sent"] == report["total"] == 4
+
+
+async def test_an_expired_secret_pauses_the_broadcast_and_loses_nobody(herald: Herald) -> None:
+    people = await herald.people(60)
+    await herald.teams.misbehave(status=401, code="BotNotRegistered", people=people)
+    document = herald.request(users=people)
+    broadcast = await herald.ask(document)
+
+    async with asyncio.timeout(30):
+        while (report := await herald.report(broadcast))["state"] != "paused":
+            await asyncio.sleep(0.3)
+    await herald.teams.behave()
+    finished = await herald.finished(broadcast, within=150)
+
+    assert report["paused_for"] == "blocked_auth"
+    assert finished["counts"]["sent"] == 60
+    assert (await herald.received(document["content"]["text"]))["duplicates"] == 0
+
+
+async def test_a_message_that_is_rejected_for_everybody_stops(herald: Herald) -> None:
+    people = await herald.people(300)
+    await herald.teams.misbehave(status=400, code="Bad Argument", people=people)
+    broadcast = await herald.ask(herald.request(users=people))
+
+    async with asyncio.timeout(30):
+        while (report := await herald.report(broadcast))["state"] != "paused":
+            await asyncio.sleep(0.3)
+    await herald.teams.behave()
+
+    assert report["paused_for"] == "message_rejected"
+    assert report["reasons"]["message_rejected"] < 300
+    await herald.call("DELETE", f"/api/broadcasts/{broadcast}")
+
+
+async def test_a_chat_that_is_gone_is_found_again_once(herald: Herald) -> None:
+    (person,) = await herald.people(1)
+    number = await herald.teams.misbehave(
+        status=404, code="ConversationNotFound", people=[person], kinds=["send"], count=1
+    )
+    document = herald.request(users=[person])
+
+    report = await herald.finished(await herald.ask(document))
+
+    await herald.teams.behave(number)
+    assert report["counts"]["sent"] == 1
+    assert (await herald.received(document["content"]["text"]))["reached"] == 1
+
+
+async def test_an_edit_reaches_what_was_sent_and_what_was_not_yet(paced: Herald) -> None:
+    people = await paced.people(300)
+    document = paced.request(users=people)
+    broadcast = await paced.ask(document)
+    await paced.sent_at_least(broadcast, 60)
+
+    answer = await paced.call(
+        "PUT", f"/api/broadcasts/{broadcast}/content", document={"content": {"text": "The better words"}}
+    )
+    report = await paced.finished(broadcast, within=200)
+
+    summary = await paced.teams.ledger_summary()
+    first, second = await paced.received(document["content"]["text"]), await paced.received("The better words")
+    assert answer.status == 202
+    assert report["state"] == "finished"
+    assert report["counts"]["sent"] == 300
+    assert report["revision"]["counts"]["edited"] == report["revision"]["total"] == first["reached"] == summary.updates
+    assert first["reached"] + second["reached"] == 300
+    assert summary.people_repeated == 0
+
+
+async def test_the_newest_of_several_edits_wins(herald: Herald) -> None:
+    people = await herald.people(150)
+    broadcast = await herald.ask(herald.request(users=people))
+    await herald.finished(broadcast)
+
+    for words in ("second", "third", "fourth"):
+        content = {"content": {"text": f"{broadcast} {words}"}}
+        assert (await herald.call("PUT", f"/api/broadcasts/{broadcast}/content", document=content)).status == 202
+    report = await herald.finished(broadcast, within=150)
+
+    assert report["revision"]["number"] == 3
+    assert report["revision"]["counts"]["edited"] == 150
+    for person in people:
+        entries = [entry async for entry in herald.teams.ledger_entries(person=person)]
+        assert entries[-1].text == f"{broadcast} fourth"
+
+
+async def test_a_recall_takes_back_what_was_sent_and_sends_nothing_more(paced: Herald) -> None:
+    people = await paced.people(400)
+    document = paced.request(users=people)
+    broadcast = await paced.ask(document)
+    await paced.sent_at_least(broadcast, 60)
+
+    answer = await paced.call("POST", f"/api/broadcasts/{broadcast}/recall")
+    report = await paced.finished(broadcast, within=240)
+
+    summary = await paced.teams.ledger_summary()
+    received = await paced.received(document["content"]["text"])
+    assert answer.status == 202
+    assert report["counts"]["sent"] == received["reached"] < 400
+    assert report["counts"]["sent"] + report["counts"]["cancelled"] == 400
+    assert report["revision"]["counts"]["recalled"] == report["counts"]["sent"] == summary.deletes
+    assert (await paced.call("POST", f"/api/broadcasts/{broadcast}/recall")).status == 409
+
+
+async def test_a_message_that_is_gone_is_told_apart(herald: Herald) -> None:
+    people = await herald.people(3)
+    broadcast = await herald.ask(herald.request(users=people))
+    await herald.finished(broadcast)
+    await herald.teams.misbehave(status=404, code="ActivityNotFoundInConversation", people=people[:1], kinds=["delete"])
+
+    await herald.call("POST", f"/api/broadcasts/{broadcast}/recall")
+    report = await herald.finished(broadcast, within=150)
+
+    await herald.teams.behave()
+    counts = report["revision"]["counts"]
+    assert (counts["recalled"], counts["activity_gone"]) == (2, 1)
+    assert report["counts"]["sent"] == 3
