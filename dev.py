@@ -1,4 +1,4 @@
-"""One door for developers: `python3 dev.py demo | run | test | check | clean`.
+"""One door for developers: `python3 dev.py demo | run | test | simulate | check | clean`.
 
 It needs Python 3.11 to 3.13 and nothing else: it makes `.venv`, installs what `requirements-dev.txt` pins whenever
 that file has changed, and hands over to the environment's own Python.
@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "send a broadcast through the app, with a stand-in for Teams, and count what arrived",
     "run": "run the app on this machine, with the Agents Playground as the Teams client",
     "test": "run the tests; what follows goes to pytest",
+    "simulate": "run seeds of the deterministic simulation: `--seeds N --from S`, one with `--trace`, or `--planted`",
     "check": "check format, style, types and the walls between packages",
     "clean": "remove the virtual environment, the tools and the caches",
 }
@@ -41,7 +42,7 @@ DISPOSABLE = (
 
 def main() -> int:
     """Run one command and return its exit code."""
-    lines = "\n".join(f"  {name:<7}{text}" for name, text in COMMANDS.items())
+    lines = "\n".join(f"  {name:<9}{text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="dev.py", description=f"commands:\n{lines}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,8 +58,9 @@ def main() -> int:
     prepare()
     if arguments.command == "check":
         return check()
-    module = ["pytest"] if arguments.command == "test" else [f"localhost.{arguments.command}"]
-    return hand_over([str(PYTHON), "-m", *module, *arguments.rest])
+    modules = {"test": "pytest", "simulate": "tests.simulation"}
+    module = modules.get(arguments.command, f"localhost.{arguments.command}")
+    return hand_over([str(PYTHON), "-m", module, *arguments.rest])
 
 
 def prepare() -> None:

@@ -53,7 +53,7 @@ class Clients:
         return asking + wishing
 
     async def operate(self) -> None:
-        """When the storm is over an operator replays poison, lets go on what is held, and replays what was set aside."""
+        """After the storm an operator replays poison, lets go on what is held, and replays what was set aside."""
         while True:
             for queue in sorted(self._host.poisoned):
                 self._host.poisoned.discard(queue)
@@ -61,7 +61,7 @@ class Clients:
                 await self._until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]
             for seen in list(self._promises.broadcasts.values()):
                 if seen.finished_at is None and seen.paused:
-                    await self._wish(seen.key, lambda process, id: process.wishes.resume(id, url=URL))
+                    await self._wish(seen.key, lambda process, one: process.wishes.resume(one, url=URL))
                 for number in sorted(seen.parked):
                     if seen.stopped_at is None:
                         body = orjson.dumps({"broadcast": seen.id, "batch": number})
@@ -83,22 +83,22 @@ class Clients:
 
     async def _cancel(self, ask: Ask, after: float) -> None:
         await asyncio.sleep(ask.at + after)
-        await self._wish(ask.key, lambda process, id: process.api.cancel(id, url=URL))
+        await self._wish(ask.key, lambda process, one: process.api.cancel(one, url=URL))
 
     async def _pause(self, ask: Ask, after: float) -> None:
         await asyncio.sleep(ask.at + after)
-        await self._wish(ask.key, lambda process, id: process.wishes.pause(id, url=URL))
+        await self._wish(ask.key, lambda process, one: process.wishes.pause(one, url=URL))
         await asyncio.sleep(ask.paused_for)
-        await self._wish(ask.key, lambda process, id: process.wishes.resume(id, url=URL))
+        await self._wish(ask.key, lambda process, one: process.wishes.resume(one, url=URL))
 
     async def _revise(self, ask: Ask, after: float, edit: int) -> None:
         """Edit, or (with a number below nothing) recall."""
         await asyncio.sleep(ask.at + after)
         if edit < 0:
-            await self._wish(ask.key, lambda process, id: process.wishes.recall(id, url=URL))
+            await self._wish(ask.key, lambda process, one: process.wishes.recall(one, url=URL))
             return
         body = orjson.dumps({"text": f"{ask.key} edit {edit}"})
-        await self._wish(ask.key, lambda process, id: process.wishes.edit(id, body, url=URL))
+        await self._wish(ask.key, lambda process, one: process.wishes.edit(one, body, url=URL))
 
     async def _wish(self, key: str, wish: Callable[[Process, str], Coroutine[Any, Any, object]]) -> None:
         while (seen := self._promises.by_key.get(key)) is None:

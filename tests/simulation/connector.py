@@ -45,7 +45,7 @@ class StormConnector:
         self._on_call = on_call
         believed = None if storm.pace is None else storm.pace / BELIEVED_SHARE
         self._rate = believed
-        self._depth = 0.0 if believed is None else max(10.0, believed)
+        self._depth = 0.0 if believed is None else max(10.0, believed) if storm.real_rate == 1 else 3.0
         self._tokens = self._depth
         self._filled_at = 0.0
         self.posts = 0
@@ -124,7 +124,7 @@ class StormConnector:
             return answer
         return Answer(kind=Verdict.ACCEPTED, activity_id=activity, conversation_id=recipient)
 
-    def _draw(self, process: Process, now: float) -> tuple[Answer, bool]:
+    def _draw(self, process: Process, now: float) -> tuple[Answer, bool]:  # noqa: PLR0911 - one for each fault
         """What it answers, and whether that is lost on its way."""
         if not self._has_token(now):
             self.refused_by_bucket += 1

@@ -1,4 +1,4 @@
-"""The Functions host of a storm: takes messages from the queues to processes, and loses, doubles, delays and spoils them.
+"""The Functions host of a storm: takes messages from queues to processes; loses, doubles, delays and spoils them.
 
 A message whose handler fails comes again after 30 s, and after five tries goes to the poison queue; one whose process
 dies comes again when the host's ten minutes are over.
@@ -159,7 +159,7 @@ class Host:
             self._trace.note(self._loop.time(), process.life.name, "invocation_failed", delivery.queue)
             if process.in_flight.pop(delivery.number, None):
                 self._later(RETRY_SECONDS, delivery.queue, delivery.body, delivery.tries + 1)
-        except Exception as error:  # noqa: BLE001 - whatever escapes from a handler is what this looks for.
+        except Exception as error:  # Whatever escapes from a handler is what this looks for.
             self._fail(f"the handler of {delivery.queue} raised {error!r} in {_where(error)}")
         finally:
             process.in_flight.pop(delivery.number, None)

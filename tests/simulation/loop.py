@@ -66,7 +66,7 @@ class SeededLoop(VirtualLoop):
             index = int(pick() * len(pool))
             handle, pool[index] = pool[index], pool[-1]
             pool.pop()
-            if handle._cancelled:  # type: ignore[attr-defined]
+            if handle._cancelled:
                 continue
             life: Life | None = handle._context.get(LIFE)  # type: ignore[attr-defined]
             if life is not None and (life.is_cut or life.frozen_until > self._virtual_now):
@@ -83,7 +83,7 @@ class SeededLoop(VirtualLoop):
     def _advance(self) -> None:
         """Jump to the next timer, and make every timer of that instant ready."""
         timers = self._scheduled
-        while timers and timers[0]._cancelled:  # type: ignore[attr-defined]
+        while timers and timers[0]._cancelled:
             heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]
         if not timers:
             raise RuntimeError("every task waits for something that never comes")

@@ -1,4 +1,4 @@
-"""What tables and queues do to a process in a storm: fail before, fail after, lose answers, conflict, be slow or away."""
+"""What tables and queues do to a process in a storm: fail before, fail after, lose answers, conflict, be away."""
 
 import asyncio
 import random

@@ -109,7 +109,7 @@ class World:
         for task in [*background, *self._callers]:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 self.promises.fail(f"a caller was answered with {error!r}")
-        await self._clean_up([*background, *self._callers, main, over])
+        await self._clean_up()
 
     async def _to_the_end(self) -> None:
         storm = self.storm
@@ -266,10 +266,10 @@ class World:
     async def _sweep(self, process: Process) -> None:
         try:
             await process.pipeline.sweep.run()
-        except Exception as error:  # noqa: BLE001 - the tick fails, as the host would see it.
+        except Exception as error:  # The tick fails, as the host would see it.
             self.trace.note(self.loop.time(), process.life.name, "tick_failed", repr(error))
 
-    async def _clean_up(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def _clean_up(self) -> None:
         """End every task; from here on nothing of it matters, so that even a cut one may run to its end."""
 
         async def gone(_call: object) -> None:
@@ -315,9 +315,12 @@ def run_storm(storm: Storm) -> Result:
     def wall_clock() -> float:
         return worlds[0].wall_clock() if worlds else EPOCH
 
-    with _undisturbed(), seeded(storm.seed, wall_clock=wall_clock, knobs=storm.knobs):
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(scenario())
+    with (
+        _undisturbed(),
+        seeded(storm.seed, wall_clock=wall_clock, knobs=storm.knobs),
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
+        runner.run(scenario())
     world = worlds[0]
     return Result(
         seed=storm.seed,
