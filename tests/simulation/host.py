@@ -22,6 +22,8 @@ RETRY_SECONDS = 30.0
 HIDDEN_SECONDS = 600.0
 MOST_TRIES = 5
 POLL_SECONDS = 0.3
+MOST_DOUBLED = 40
+"""Doubled nudges in one storm: those that go round while a process is full would double without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class Host:
             self._fault("nudge_late", queue)
             self._later(self._dice.uniform(1.0, 120.0), queue, body, 1)
             return
-        if storm.nudge_doubled and draw() < storm.nudge_doubled:
+        if storm.nudge_doubled and draw() < storm.nudge_doubled and self._trace.fired["nudge_doubled"] < MOST_DOUBLED:
             self._fault("nudge_doubled", queue)
             self._later(self._dice.choice([0.0, 0.5, 40.0]), queue, body, 1)
         self._deliver(queue, body)
@@ -166,6 +168,9 @@ class Host:
 
     def _poison(self, queue: str, body: bytes) -> None:
         if queue.endswith(POISON):
+            # It lies in a poison queue of its own now, from where an operator would move it back.
+            self._fault("poison_poisoned", queue)
+            self._later(HIDDEN_SECONDS, queue, body, 1)
             return
         if queue == names.BROADCAST_QUEUE:
             self._fault("request_poisoned", queue)
