@@ -56,7 +56,6 @@ class Clients:
         """After the storm an operator replays poison, lets go on what is held, and replays what was set aside."""
         while True:
             for queue in sorted(self._host.poisoned):
-                self._host.poisoned.discard(queue)
                 poison = orjson.dumps({"queue": queue})
                 await self._until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]
             for seen in list(self._promises.broadcasts.values()):

@@ -66,7 +66,7 @@ class Host:
         self._number = 0
         self._looks_at: dict[str, float] = {}
         self.poisoned: set[str] = set()
-        """Queues whose poison queue has something new: an operator replays it."""
+        """Queues that something was ever taken from as poison: an operator looks there each minute, and replays."""
         self.waiting = 0
         """Messages that are late, or that wait for a process."""
 
