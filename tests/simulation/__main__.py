@@ -5,7 +5,7 @@ import sys
 
 from tests.simulation.planted import MOST_SEEDS, PLANTED, find
 from tests.simulation.runner import Summary, run_everywhere
-from tests.simulation.storm import SMALL, Storm, draw_storm
+from tests.simulation.storm import EXCLUDED, SMALL, Storm, draw_storm
 from tests.simulation.world import run_storm
 
 
@@ -16,14 +16,16 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="S", help="the first of them")
     parser.add_argument("--people", type=int, default=SMALL, help=f"at most so many; above {SMALL} with real sizes")
     parser.add_argument("--trace", action="store_true", help="tell each event of each run")
+    parser.add_argument("--all", action="store_true", help="with what is left out because of open bugs, as in the file")
     parser.add_argument("--planted", action="store_true", help="show after how many seeds each planted bug is found")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
+    excluded: frozenset[str] = frozenset() if arguments.all else EXCLUDED
     if arguments.planted:
         return _plant(range(arguments.first, arguments.first + MOST_SEEDS))
     if arguments.trace:
-        return max(_replay(draw_storm(seed, people=arguments.people)) for seed in seeds)
-    summary = run_everywhere(seeds, people=arguments.people)
+        return max(_replay(draw_storm(seed, people=arguments.people, excluded=excluded)) for seed in seeds)
+    summary = run_everywhere(seeds, people=arguments.people, excluded=excluded)
     _tell(summary)
     return 1 if summary.broken or summary.silent else 0
 

@@ -5,12 +5,13 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from multiprocessing import get_context
 
-from tests.simulation.storm import FAULTS, SMALL, draw_storm
+from tests.simulation.storm import EXCLUDED, FAULTS, SMALL, draw_storm
 from tests.simulation.world import Result, run_storm
 
 CHUNK = 25
@@ -59,23 +60,23 @@ class Summary:
         return [fault for fault in FAULTS if not self.fired[fault]] if self.seeds >= ENOUGH_SEEDS else []
 
 
-def run_here(seeds: Iterable[int], *, people: int = SMALL) -> Summary:
+def run_here(seeds: Iterable[int], *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Summary:
     """Run seeds in this process."""
     summary = Summary()
     gc.collect()
     gc.freeze()
     for seed in seeds:
-        summary.add(run_storm(draw_storm(seed, people=people)))
+        summary.add(run_storm(draw_storm(seed, people=people, excluded=excluded)))
     return summary
 
 
-def run_everywhere(seeds: Sequence[int], *, people: int = SMALL) -> Summary:
+def run_everywhere(seeds: Sequence[int], *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Summary:
     """Run seeds on all cores, with progress on standard error."""
     started = time.perf_counter()
     summary = Summary()
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for part in pool.map(_run_chunk, chunks, [people] * len(chunks)):
+        for part in pool.map(_run_chunk, chunks, repeat(people), repeat(excluded)):
             summary.join(part)
             took = time.perf_counter() - started
             sys.stderr.write(f"\r{summary.seeds} seeds, {len(summary.broken)} broken, {took:.0f} s ")
@@ -85,5 +86,5 @@ def run_everywhere(seeds: Sequence[int], *, people: int = SMALL) -> Summary:
     return summary
 
 
-def _run_chunk(seeds: Sequence[int], people: int) -> Summary:
-    return run_here(seeds, people=people)
+def _run_chunk(seeds: Sequence[int], people: int, excluded: Collection[str]) -> Summary:
+    return run_here(seeds, people=people, excluded=excluded)
