@@ -68,7 +68,7 @@ class BroadcastApi:
             document = read_json_object(body)
         except InvalidRequest as error:
             raise malformed(error) from error
-        document, found = _with_key(document, key_header)
+        document, found = with_key(document, key_header)
         request = read_request(document, tenants=self._tenants, key=self._new_key(), found=found)
         accepted = await self._acceptance.accept(request)
         links = Links(url)
@@ -138,7 +138,7 @@ class BroadcastApi:
         )
 
 
-def _with_key(document: dict[str, Any], header: str | None) -> tuple[dict[str, Any], list[Fault]]:
+def with_key(document: dict[str, Any], header: str | None) -> tuple[dict[str, Any], list[Fault]]:
     """Put the header's key where the document has none; a fault where the two contradict each other."""
     if header is None:
         return document, []

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from messages.answers import Answer, Links, json_answer
-from messages.broadcast_api import known_id
-from messages.problems import already_ended, already_recalled, edited_meanwhile, malformed
+from messages.broadcast_api import LARGEST_BODY, known_id, with_key
+from messages.problems import already_ended, already_recalled, edited_meanwhile, malformed, too_large
 from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
 from shared.contract import FinalState
@@ -82,10 +82,10 @@ class Wishes:
     async def retry(self, broadcast_id: str, body: bytes, *, key_header: str | None, url: str) -> Answer:
         """Send the same message again to chosen recipients, as a broadcast of its own: 202 with that one."""
         source = await self._broadcasts.head(known_id(broadcast_id))
-        chosen = _read(body)
+        chosen = _read(body, key_header)
         request = BroadcastRequest(
             tenant=source.tenant,
-            key=chosen.key or key_header or self._new_key(),
+            key=chosen.key or self._new_key(),
             audience=Audience(derived=derived(broadcast_id, states=chosen.states or (), reasons=chosen.reasons or ())),
             content=Content(encoded=await self._broadcasts.content(broadcast_id, _content_revision(source))),
             delivery=source.delivery,
@@ -96,11 +96,7 @@ class Wishes:
 
     async def edit(self, broadcast_id: str, body: bytes, *, url: str) -> Answer:
         """Put new words in the place of what was sent, and send them to whom nothing was sent yet: 202."""
-        try:
-            content = read_content(read_json_object(body))
-        except InvalidRequest as error:
-            raise (malformed(error) if not error.faults[0].pointer else error) from error
-        return await self._revise(broadcast_id, encode(content), url)
+        return await self._revise(broadcast_id, encode(read_content(_document(body))), url)
 
     async def recall(self, broadcast_id: str, *, url: str) -> Answer:
         """Take back what was sent, and send nothing more: 202."""
@@ -134,11 +130,19 @@ class Wishes:
         return json_answer(status, await self._reports.broadcast(broadcast_id, links), headers=headers)
 
 
-def _read(body: bytes) -> RetryBody:
+def _document(body: bytes) -> dict[str, Any]:
+    if len(body) > LARGEST_BODY:
+        raise too_large(size=len(body), limit=LARGEST_BODY)
     try:
-        document: dict[str, Any] = read_json_object(body)
+        return read_json_object(body)
     except InvalidRequest as error:
         raise malformed(error) from error
+
+
+def _read(body: bytes, key_header: str | None) -> RetryBody:
+    document, faults = with_key(_document(body), key_header)
+    if faults:
+        raise InvalidRequest(faults)
     try:
         chosen = RetryBody.model_validate(document)
     except ValidationError as error:

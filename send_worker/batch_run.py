@@ -105,8 +105,11 @@ class BatchRun:
         return (deliveries.due(now) if sending else []) + (deliveries.to_revise(now) if revising else [])
 
     async def _reserve(self, slots: int) -> Slots | FarAway:
+        reserving = asyncio.ensure_future(self._pacer.reserve(slots, urgent=self._is_urgent))
         try:
-            return await self._pacer.reserve(slots, urgent=self._is_urgent)
+            while not (await asyncio.wait([reserving], timeout=STALE_ANSWERS))[0]:
+                await self._write_what_is_known()
+            return await reserving
         except StorageError:
             # The answers at hand must still be journaled, so the batch ends as if its slots were far away.
             return FarAway(wait=STORAGE_WAIT)
@@ -224,7 +227,14 @@ class BatchRun:
             taken.append(position)
         return taken
 
+    async def _write_what_is_known(self) -> None:
+        """Journal before a long wait: what was answered must not stand in `sending` meanwhile."""
+        if self._claim.is_behind and not self._claim.is_lost:
+            await self._claim.journal()
+
     async def _sleep_until(self, instant: float) -> None:
+        if instant - self._clock.now() > STALE_ANSWERS:
+            await self._write_what_is_known()
         wait = instant - self._clock.now()
         if wait > 0:
             await asyncio.sleep(wait)

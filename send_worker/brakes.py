@@ -72,7 +72,8 @@ class Brakes:
             if broadcast.paused is not None:
                 return
             reason = self._watch_of(broadcast).take(verdict, refusals_seen=broadcast.refusals_seen)
-            if reason is not None:
+            stopped = broadcast.stopped_at(self._clock.now()) is not None
+            if reason is not None and (not stopped or reason is PauseReason.BLOCKED_AUTH):
                 await self._pause(broadcast, reason)
         except StorageError as error:
             # The next answer says the same.

@@ -23,7 +23,16 @@ HOLDER_SECONDS = 30.0
 class Claim:
     """A batch that is held once `claim` has written the lease, or by the handover of the batch before."""
 
-    def __init__(self, store: Broadcasts, broadcast: Broadcast, batch: Batch, *, lease: str, stake: Stake) -> None:
+    def __init__(
+        self,
+        store: Broadcasts,
+        broadcast: Broadcast,
+        batch: Batch,
+        *,
+        lease: str,
+        stake: Stake,
+        stopped: bool = False,
+    ) -> None:
         # In a later revision than its own a batch has its place in the lane again, and what it sent is to be revised.
         batch = replace(batch, progress=begin(batch.progress, broadcast.revision))
         self._store = store
@@ -36,7 +45,8 @@ class Claim:
         self._renewed = monotonic()
         self._staked = 0
         self.broadcast = broadcast
-        self.deliveries = Deliveries(batch, broadcast.delivery)
+        self._stopped = stopped
+        self.deliveries = Deliveries(batch, broadcast.delivery, stopped=stopped)
         self.is_lost = False
 
     @property
@@ -58,6 +68,11 @@ class Claim:
     def seconds_since_write(self) -> float:
         """Seconds since the last successful write was sent off."""
         return monotonic() - self._renewed
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the row says less than is known: answers that are not written, or `sending` that is none any more."""
+        return bool(self.deliveries.unwritten) or self._batch.progress.standing > self.deliveries.standing
 
     @property
     def is_overdue(self) -> bool:
@@ -124,7 +139,7 @@ class Claim:
         if not etag:
             return None
         claimed = replace(following, etag=etag, writes=following.writes + 1)
-        return Claim(self._store, self.broadcast, claimed, lease=lease, stake=self._stake)
+        return Claim(self._store, self.broadcast, claimed, lease=lease, stake=self._stake, stopped=self._stopped)
 
     def _progress(self) -> Progress:
         """The batch as the working copy has it, in the place that it has."""
@@ -138,7 +153,7 @@ class Claim:
             revision_notes=dict(copy.revision_notes),
             sent_in=dict(copy.sent_in),
             # A claim counts as fruitless from its first intent on, until an answer comes.
-            fruitless=0 if copy.has_answered else self._fruitless_before + bool(copy.standing),
+            fruitless=0 if copy.has_answered else self._fruitless_before + copy.is_trying,
         )
 
     async def _write(self, progress: Progress, *, settle: bool = False, also: Sequence[Operation] = ()) -> bool:

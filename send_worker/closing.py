@@ -2,11 +2,13 @@
 
 import logging
 from collections import Counter
+from dataclasses import replace
 
 from shared.domain.broadcasts import LEASE_SECONDS, SETTLING, Broadcast, count_as, pack_counts
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import Cursor
+from shared.domain.plans import Cursor, Phase
 from shared.domain.revisions import Revised, count_revised, pack_revised
+from shared.errors import RowConflict
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
@@ -29,13 +31,16 @@ class Closing:
     async def close_if_ended(self, broadcast: Broadcast, cursor: Cursor) -> bool:
         """Close the broadcast if nothing is left to do; whether it is closed. Closing it twice changes nothing."""
         if broadcast.finished_at is None:
-            if not await self._has_ended(broadcast, cursor):
+            if not await self._has_ended(broadcast, cursor) or not await self._end_plan(broadcast):
                 return False
             now = self._clock.now()
             sums, revised = Counter[Outcome](), Counter[Revised]()
             ends_as = broadcast.ends_open_as(now)
             async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
-                counted = count_as(row.outcomes, held=row.held, ends_as=ends_as)
+                if row.held:
+                    # Its holder may still write what became of it; the next minute sees.
+                    return False
+                counted = count_as(row.outcomes, held=False, ends_as=ends_as)
                 sums.update(Counter(Outcome(character) for character in counted))
                 revised.update(count_revised(row, revision=broadcast.revision))
             finished = await self._store.finish(
@@ -49,6 +54,21 @@ class Closing:
                 return False
             log_event(logger, "broadcast_closed", broadcast=broadcast.id, recipients=sums.total())
         await self._directory.close(broadcast.id)
+        head = await self._store.head(broadcast.id)
+        if head.finished_at is None:
+            # A revision has opened it again in this moment, and the sweep must go on to see it.
+            await self._directory.open(head.id, tenant=head.tenant, opened_at=self._clock.now())
+        return True
+
+    async def _end_plan(self, broadcast: Broadcast) -> bool:
+        """Step a stopped plan to its end, so that a planner that was frozen writes no batch behind the sums."""
+        held = await self._store.cursor(broadcast.id)
+        if held.cursor.is_finished:
+            return True
+        try:
+            await self._store.step(broadcast.id, replace(held.cursor, phase=Phase.FINISHED), etag=held.etag)
+        except RowConflict:
+            return False
         return True
 
     async def _has_ended(self, broadcast: Broadcast, cursor: Cursor) -> bool:

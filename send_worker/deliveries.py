@@ -18,8 +18,10 @@ from shared.domain.revisions import Revised, RevisionDecision
 class Deliveries:
     """A working copy of a batch. Deliveries left in `sending` by a holder that died are resent, or uncertain."""
 
-    def __init__(self, batch: Batch, mode: DeliveryMode) -> None:
-        taken_over = Outcome.PENDING if mode is DeliveryMode.AT_LEAST_ONCE else Outcome.UNCERTAIN
+    def __init__(self, batch: Batch, mode: DeliveryMode, *, stopped: bool = False) -> None:
+        # After a stop nobody sends them again, so that they stay what they are: perhaps sent.
+        resend = mode is DeliveryMode.AT_LEAST_ONCE and not stopped
+        taken_over = Outcome.PENDING if resend else Outcome.UNCERTAIN
         outcomes = [Outcome(character) for character in batch.progress.outcomes]
         self.outcomes = [taken_over if outcome is Outcome.SENDING else outcome for outcome in outcomes]
         self.notes = dict(batch.progress.notes)
@@ -44,6 +46,11 @@ class Deliveries:
     def standing(self) -> int:
         """How many stand in `sending`."""
         return self.outcomes.count(Outcome.SENDING)
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether anything was posted whose answer is not in the copy."""
+        return bool(self.standing or self._revising)
 
     def note(self, position: int) -> Note:
         """What the delivery remembers, or an empty note."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from send_worker.brakes import Brakes
 from send_worker.claim import Claim
 from send_worker.decisions import decide, decide_revision
+from send_worker.heads import Heads
 from send_worker.speaker import Speaker, Spoken
 from send_worker.witness import Witness
 from shared.domain.batches import Note
@@ -49,6 +50,7 @@ class GroupPoster:
         self,
         claim: Claim,
         *,
+        heads: Heads,
         speaker: Speaker,
         brakes: Brakes,
         witness: Witness,
@@ -57,6 +59,7 @@ class GroupPoster:
         activity: bytes,
     ) -> None:
         self._claim = claim
+        self._heads = heads
         self._speaker = speaker
         self._brakes = brakes
         self._witness = witness
@@ -162,7 +165,11 @@ class GroupPoster:
         recipient, conversation = deliveries.recipients[position], deliveries.conversation(position)
         try:
             return await self._speaker.speak(
-                recipient, self._activity, tenant=broadcast.tenant, conversation=conversation
+                recipient,
+                self._activity,
+                tenant=broadcast.tenant,
+                conversation=conversation,
+                may_go_on=self._may_go_on,
             )
         except Exception as error:
             # One recipient's bug must not keep its neighbours waiting; nobody knows what was sent.
@@ -176,6 +183,9 @@ class GroupPoster:
                 position=position,
             )
             return Spoken(answer=Answer(kind=Verdict.SERVICE_ERROR))
+
+    async def _may_go_on(self) -> bool:
+        return not await self._heads.is_stopped(self._claim.broadcast.id)
 
     async def _count_throttled(self, group: Group, retry_after: float) -> None:
         group.throttled += 1

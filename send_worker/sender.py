@@ -5,7 +5,7 @@ A nudge names a batch and carries nothing else: lost, doubled, late or for a fin
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_hex
 
 from send_worker.batch_run import BatchRun, End
@@ -17,6 +17,7 @@ from send_worker.heads import Heads
 from send_worker.speaker import Speaker
 from send_worker.stake import Stake
 from send_worker.witness import Witness
+from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
 from shared.domain.revisions import begin
 from shared.envelopes import Nudge, pack_nudge
@@ -32,6 +33,7 @@ BUDGET_SECONDS = 30.0
 """One invocation goes on along its lane for so long, then it hands over by a nudge."""
 MOST_BATCHES = 12
 """Batches of one tenant that may be worked on in one process, so that tenants do not block each other."""
+HOLDER_WAIT = 3.0
 PROBE_SECONDS = 45.0
 LONGEST_DELAY = 1800.0
 MOST_FRUITLESS = 5
@@ -47,6 +49,8 @@ class _Tenant:
     pacer: Pacer
     stake: Stake
     batches: int = 0
+    put_back: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Nudges that come again by themselves, and when: another one for the same batch is dropped until then."""
 
 
 class Sender:
@@ -89,13 +93,23 @@ class Sender:
             return
         tenant = self._tenant(broadcast.tenant)
         if tenant.batches >= MOST_BATCHES:
-            await self._nudge(broadcast.id, number, delay=random.uniform(2.0, 6.0))  # noqa: S311 - jitter
+            await self._put_back(tenant, broadcast.id, number)
             return
         tenant.batches += 1
         try:
             await self._walk(broadcast, number, tenant)
         finally:
             tenant.batches -= 1
+
+    async def _put_back(self, tenant: _Tenant, broadcast_id: str, number: int) -> None:
+        """Let a nudge come again in some seconds, once however often the sweep repeats it."""
+        now = self._clock.now()
+        tenant.put_back = {key: at for key, at in tenant.put_back.items() if at > now}
+        if (broadcast_id, number) in tenant.put_back:
+            return
+        delay = random.uniform(2.0, 6.0)  # noqa: S311 - jitter between instances is no secret
+        tenant.put_back[broadcast_id, number] = now + delay
+        await self._nudge(broadcast_id, number, delay=delay)
 
     async def _resume_if_authorized(self, broadcast: Broadcast) -> None:
         """Let a broadcast go on that stood still because its credentials were refused, once a token can be had.
@@ -155,26 +169,45 @@ class Sender:
     async def _take(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> Claim | None:
         """Claim a batch that still needs work; None where there is none, or where it is somebody else's."""
         batch = await self._store.batch(broadcast.id, number)
-        if batch is None or batch.is_held(LEASE_SECONDS):
+        if batch is None or not await self._is_mine_to_take(broadcast, batch):
             return None
         progress = begin(batch.progress, broadcast.revision)
         is_left = not progress.placed and not progress.due_marker
         if is_left and (progress.is_final or progress.fruitless >= MOST_FRUITLESS):
             return None
-        if await self._heads.is_held(broadcast.id):
-            return None
-        if not broadcast.revision and await self._heads.is_stopped(broadcast.id):
+        stopped = await self._heads.is_stopped(broadcast.id)
+        if await self._heads.is_held(broadcast.id) or (stopped and not broadcast.revision):
             # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
             return None
-        claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=tenant.stake)
+        claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=tenant.stake, stopped=stopped)
         if batch.progress.fruitless >= MOST_FRUITLESS:
             await self._park(claim)
             return None
         return claim if await claim.claim() else None
 
+    async def _is_mine_to_take(self, broadcast: Broadcast, batch: Batch) -> bool:
+        """Whether a batch is free, and is of this process's revision or next to come to it."""
+        behind = batch.progress.revision < broadcast.revision
+        if batch.progress.revision > broadcast.revision:
+            # The head is seconds old: by it the old words would come back.
+            self._heads.forget(broadcast.id)
+            await self._nudge(broadcast.id, batch.number, delay=1.0)
+            return False
+        if batch.is_held(LEASE_SECONDS):
+            if behind:
+                # Its holder works for an earlier revision's lane: nobody else would go on along this one.
+                await self._nudge(broadcast.id, batch.number, delay=HOLDER_WAIT)
+            return False
+        if not behind:
+            return True
+        # A revision comes to a batch by its lane alone: whoever took one out of its turn would make the lane jump.
+        lanes = await self._store.lanes(broadcast.id, broadcast.revision)
+        return any(lane.batch == batch.number for lane in lanes)
+
     def _run(self, claim: Claim, tenant: _Tenant, message: bytes) -> BatchRun:
         poster = GroupPoster(
             claim,
+            heads=self._heads,
             speaker=self._speaker,
             brakes=self._brakes,
             witness=self._witness,
@@ -202,7 +235,7 @@ class Sender:
         following = None
         if may_go_on:
             following = await self._store.batch(claim.broadcast.id, claim.number + claim.broadcast.lanes)
-        if following is None or following.is_held(LEASE_SECONDS) or following.progress.fruitless >= MOST_FRUITLESS:
+        if following is None or not _can_follow(following, claim.broadcast):
             await claim.settle(due_marker=marker, also=also)
             return None
         return await claim.settle(due_marker=marker, also=also, following=following, following_lease=token_hex(8))
@@ -239,7 +272,8 @@ class Sender:
     async def _look_for_the_end(self, broadcast: Broadcast) -> None:
         """Have the broadcast closed when all lanes are through; a lane that stands still is the sweep's."""
         cursor = (await self._store.cursor(broadcast.id)).cursor
-        if cursor.is_finished and all(
+        is_planned = cursor.is_finished or broadcast.stopped_at(self._clock.now()) is not None
+        if is_planned and all(
             lane.batch >= cursor.batches for lane in await self._store.lanes(broadcast.id, broadcast.revision)
         ):
             await self._nudging.plan(broadcast.id)
@@ -248,3 +282,9 @@ class Sender:
         # A nudge lives for an hour; where its time is further away the sweep nudges until then.
         delay = min(delay, LONGEST_DELAY)
         await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)), delay=delay)
+
+
+def _can_follow(batch: Batch, broadcast: Broadcast) -> bool:
+    """Whether a batch can be claimed by the handover of the one before it in its lane."""
+    is_free = not batch.is_held(LEASE_SECONDS) and batch.progress.fruitless < MOST_FRUITLESS
+    return is_free and batch.progress.revision <= broadcast.revision

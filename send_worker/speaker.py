@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,28 +73,21 @@ class Speaker:
             return False
         return True
 
-    async def speak(self, recipient: Recipient, activity: bytes, *, tenant: str, conversation: str) -> Spoken:
-        """Deliver an encoded activity. `conversation` is quoted, and empty where it must be created."""
+    async def speak(
+        self,
+        recipient: Recipient,
+        activity: bytes,
+        *,
+        tenant: str,
+        conversation: str,
+        may_go_on: Callable[[], Awaitable[bool]],
+    ) -> Spoken:
+        """Deliver an encoded activity. `conversation` is quoted, and empty where it must be created.
+
+        `may_go_on` is asked between creation and delivery, since a creation may take seconds.
+        """
         if kind_of(recipient.key) is not RecipientKind.USER:
-            # A personal chat meets no window: a broadcast says one thing to each person.
-            try:
-                wait = await self._windows.take(tenant, recipient.key, patience=WINDOW_PATIENCE)
-            except StorageError as error:
-                return Spoken(answer=Answer(kind=Verdict.BUSY, code=type(error).__name__))
-            if wait > WINDOW_PATIENCE:
-                return Spoken(answer=Answer(kind=Verdict.BUSY, code="window", retry_after=wait))
-            await asyncio.sleep(wait)
-        if kind_of(recipient.key) is RecipientKind.CHANNEL:
-            channel = identifier_of(recipient.key)
-            return Spoken(
-                answer=await self._send(
-                    lambda service_url: create_thread(
-                        service_url, app_id=self._app_id, channel=channel, tenant=tenant, activity=activity
-                    ),
-                    recipient,
-                    tenant,
-                )
-            )
+            return Spoken(answer=await self._speak_in_the_open(recipient, activity, tenant, conversation))
         if conversation:
             return Spoken(answer=await self._say(recipient, tenant, conversation, activity))
         opened = await self._send(
@@ -108,7 +101,33 @@ class Speaker:
             return Spoken(answer=opened, delivering=False)
         await self._keep(tenant, recipient, opened.conversation_id)
         created = quote_conversation_id(opened.conversation_id)
+        if not await may_go_on():
+            held = Answer(kind=Verdict.BUSY, code="held", retry_after=1.0)
+            return Spoken(answer=held, delivering=False, conversation=created)
         return Spoken(answer=await self._say(recipient, tenant, created, activity), conversation=created)
+
+    async def _speak_in_the_open(self, recipient: Recipient, activity: bytes, tenant: str, conversation: str) -> Answer:
+        """Speak in a group chat, or start a thread in a channel, within that conversation's windows.
+
+        A personal chat meets no window: a broadcast says one thing to each person.
+        """
+        try:
+            wait = await self._windows.take(tenant, recipient.key, patience=WINDOW_PATIENCE)
+        except StorageError as error:
+            return Answer(kind=Verdict.BUSY, code=type(error).__name__)
+        if wait > WINDOW_PATIENCE:
+            return Answer(kind=Verdict.BUSY, code="window", retry_after=wait)
+        await asyncio.sleep(wait)
+        if kind_of(recipient.key) is RecipientKind.CHAT:
+            return await self._say(recipient, tenant, conversation, activity)
+        channel = identifier_of(recipient.key)
+        return await self._send(
+            lambda service_url: create_thread(
+                service_url, app_id=self._app_id, channel=channel, tenant=tenant, activity=activity
+            ),
+            recipient,
+            tenant,
+        )
 
     async def revise(
         self, recipient: Recipient, activity: bytes, *, tenant: str, conversation: str, activity_id: str

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from shared.errors import Fault
@@ -40,10 +41,14 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
 def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> str:
     """The names that are known at a place, for somebody who misspelt one."""
     for step in path:
-        annotation = model.model_fields[str(step)].annotation
+        annotation = _field(model, str(step)).annotation
         choices = [annotation, *getattr(annotation, "__args__", ())]
         model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
-    return ", ".join(model.model_fields)
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())
+
+
+def _field(model: type[BaseModel], name: str) -> FieldInfo:
+    return next(field for own, field in model.model_fields.items() if name in (own, field.alias))
 
 
 def _expected(context: Mapping[str, Any]) -> str:
@@ -52,6 +57,7 @@ def _expected(context: Mapping[str, Any]) -> str:
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "herald": lambda context: str(context["detail"]),
+    "string_pattern_mismatch": lambda _: "this must be the id of a broadcast: 20 small letters and digits",
     "missing": lambda _: "this field is missing",
     "string_type": lambda _: "this must be a string",
     "bool_type": lambda _: "this must be true or false",

@@ -6,6 +6,8 @@ from shared.envelopes import Nudge, pack_nudge
 from shared.ports import Queue
 from shared.storage.broadcasts import Broadcasts
 
+WAKE_SECONDS = 4.0
+"""Senders remember a head for three seconds, and would find nothing to do by the one before the change."""
 MOST_DUE = 200
 """Due markers that are nudged at a time; the next minute brings more."""
 
@@ -22,15 +24,15 @@ class Nudging:
         """Have a broadcast planned, or closed."""
         await self._plans.put(pack_nudge(Nudge(broadcast=broadcast_id)))
 
-    async def batch(self, broadcast_id: str, number: int) -> None:
+    async def batch(self, broadcast_id: str, number: int, *, delay: float = 0) -> None:
         """Have a batch worked on."""
-        await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)))
+        await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)), delay=delay)
 
     async def wake(self, broadcast: Broadcast, cursor: Cursor) -> None:
         """Nudge every lane of a broadcast that may go on, and its plan; what is due later is the sweep's."""
         for lane in await self._store.lanes(broadcast.id, broadcast.revision):
             if lane.batch < cursor.batches:
-                await self.batch(broadcast.id, lane.batch)
+                await self.batch(broadcast.id, lane.batch, delay=WAKE_SECONDS)
         await self.plan(broadcast.id)
 
     async def wake_still(self, broadcast: Broadcast, cursor: Cursor, *, now: float, still: float) -> int:
@@ -44,7 +46,8 @@ class Nudging:
         numbers += [marker.batch for marker in markers]
         for number in numbers:
             await self.batch(broadcast.id, number)
-        is_through = cursor.is_finished and all(lane.batch >= cursor.batches for lane in lanes)
+        is_planned = cursor.is_finished or broadcast.stopped_at(now) is not None
+        is_through = is_planned and all(lane.batch >= cursor.batches for lane in lanes)
         if is_through and not numbers and not await self._store.due_markers(broadcast.id, limit=1):
             # Whoever was to have it closed did not.
             await self.plan(broadcast.id)

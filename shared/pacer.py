@@ -131,7 +131,7 @@ class Pacer:
 
     async def _serve_one(self, taken: list[_Waiting], ceiling: float, *, take: Take) -> float | None:
         """Reserve for all who wait, and answer them; when the slots end, or None where none were taken."""
-        total, patience = sum(one.slots for one in taken), min(one.patience for one in taken)
+        total, patience = sum(one.slots for one in taken), taken[0].patience
 
         def change(pace: Pace) -> tuple[Pace | None, Slots | FarAway]:
             answer = take(pace, slots=total, now=self._clock.now(), ceiling=ceiling, patience=patience)
@@ -185,7 +185,9 @@ class Pacer:
 def _join(waiting: deque[_Waiting], most: float) -> list[_Waiting]:
     """Take those who wait, as many as `most` slots hold, and at least one."""
     taken = [waiting.popleft()]
-    while waiting and sum(one.slots for one in taken) + waiting[0].slots <= max(taken[0].slots, most):
+    most = max(taken[0].slots, most) - taken[0].slots
+    while waiting and waiting[0].slots <= most and waiting[0].patience == taken[0].patience:
+        most -= waiting[0].slots
         taken.append(waiting.popleft())
     return taken
 

@@ -142,13 +142,22 @@ class Broadcasts:
         a recalled one sends nothing more.
         """
         number = broadcast.revision + 1
-        change: dict[str, Value] = {"revision": number, "revised_at": at, "finished_at": 0.0}
-        change["recalled"] = content is None
-        if content is None and broadcast.cancelled_at is None and broadcast.finished_at is None:
-            change["cancelled_at"] = at
         also = [insert(lane_key(lane, number), {"batch": lane}) for lane in range(broadcast.lanes)]
         if content is not None:
             also.append(insert(content_key(number), pack_bytes("content", content)))
+
+        def change(values: Values) -> Values:
+            changed: dict[str, Value] = {"revision": number, "revised_at": at, "finished_at": 0.0}
+            changed["recalled"] = content is None
+            ended = broadcast.cancelled_at is not None or broadcast.finished_at is not None
+            if content is None and not ended:
+                changed["cancelled_at"] = at
+            stops = content is None or broadcast.stopped_at(at) is not None
+            if stops and values.get("paused") != PauseReason.BLOCKED_AUTH.value:
+                # Nothing is held back any more, and nobody could let a stopped broadcast go on.
+                changed["paused"] = ""
+            return changed
+
         return await self._change_head(
             broadcast.id, change, also=also, only_if=lambda values: int(values.get("revision", 0)) == broadcast.revision
         )

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_paused_broadcast_stands_still_until_it_is_resumed(paced: Herald) -> None:
-    people = await paced.people(500)
+    people = await paced.people(400)
     document = paced.request(users=people)
     broadcast = await paced.ask(document)
     await paced.sent_at_least(broadcast, 50)
@@ -23,11 +23,11 @@ async def test_a_paused_broadcast_stands_still_until_it_is_resumed(paced: Herald
 
     assert answer.status == 202
     assert (held["state"], held["paused_for"]) == ("paused", "by_request")
-    assert held["counts"]["sent"] == still["counts"]["sent"] < 500
+    assert held["counts"]["sent"] == still["counts"]["sent"] < 400
 
     assert (await paced.call("POST", f"/api/broadcasts/{broadcast}/resume")).status == 202
     report = await paced.finished(broadcast)
-    assert report["counts"]["sent"] == 500
+    assert report["counts"]["sent"] == 400
     assert (await paced.received(document["content"]["text"]))["duplicates"] == 0
 
 
@@ -78,19 +78,17 @@ async def test_an_expired_secret_pauses_the_broadcast_and_loses_nobody(herald: H
     assert (await herald.received(document["content"]["text"]))["duplicates"] == 0
 
 
-async def test_a_message_that_is_rejected_for_everybody_stops(herald: Herald) -> None:
-    people = await herald.people(300)
-    await herald.teams.misbehave(status=400, code="Bad Argument", people=people)
-    broadcast = await herald.ask(herald.request(users=people))
+async def test_a_message_that_is_rejected_for_everybody_stops(paced: Herald) -> None:
+    people = await paced.people(200)
+    await paced.teams.misbehave(status=400, code="Bad Argument", people=people)
+    broadcast = await paced.ask(paced.request(users=people))
 
     async with asyncio.timeout(30):
-        while (report := await herald.report(broadcast))["state"] != "paused":
+        while (report := await paced.report(broadcast))["state"] != "paused":
             await asyncio.sleep(0.3)
-    await herald.teams.behave()
 
     assert report["paused_for"] == "message_rejected"
-    assert report["reasons"]["message_rejected"] < 300
-    await herald.call("DELETE", f"/api/broadcasts/{broadcast}")
+    assert report["counts"]["pending"] > 0
 
 
 async def test_a_chat_that_is_gone_is_found_again_once(herald: Herald) -> None:
@@ -108,7 +106,7 @@ async def test_a_chat_that_is_gone_is_found_again_once(herald: Herald) -> None:
 
 
 async def test_an_edit_reaches_what_was_sent_and_what_was_not_yet(paced: Herald) -> None:
-    people = await paced.people(300)
+    people = await paced.people(150)
     document = paced.request(users=people)
     broadcast = await paced.ask(document)
     await paced.sent_at_least(broadcast, 60)
@@ -122,9 +120,9 @@ async def test_an_edit_reaches_what_was_sent_and_what_was_not_yet(paced: Herald)
     first, second = await paced.received(document["content"]["text"]), await paced.received("The better words")
     assert answer.status == 202
     assert report["state"] == "finished"
-    assert report["counts"]["sent"] == 300
+    assert report["counts"]["sent"] == 150
     assert report["revision"]["counts"]["edited"] == report["revision"]["total"] == first["reached"] == summary.updates
-    assert first["reached"] + second["reached"] == 300
+    assert first["reached"] + second["reached"] == 150
     assert summary.people_repeated == 0
 
 
@@ -146,7 +144,7 @@ async def test_the_newest_of_several_edits_wins(herald: Herald) -> None:
 
 
 async def test_a_recall_takes_back_what_was_sent_and_sends_nothing_more(paced: Herald) -> None:
-    people = await paced.people(400)
+    people = await paced.people(200)
     document = paced.request(users=people)
     broadcast = await paced.ask(document)
     await paced.sent_at_least(broadcast, 60)
@@ -157,8 +155,8 @@ async def test_a_recall_takes_back_what_was_sent_and_sends_nothing_more(paced: H
     summary = await paced.teams.ledger_summary()
     received = await paced.received(document["content"]["text"])
     assert answer.status == 202
-    assert report["counts"]["sent"] == received["reached"] < 400
-    assert report["counts"]["sent"] + report["counts"]["cancelled"] == 400
+    assert report["counts"]["sent"] == received["reached"] < 200
+    assert report["counts"]["sent"] + report["counts"]["cancelled"] == 200
     assert report["revision"]["counts"]["recalled"] == report["counts"]["sent"] == summary.deletes
     assert (await paced.call("POST", f"/api/broadcasts/{broadcast}/recall")).status == 409
 

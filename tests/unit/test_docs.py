@@ -29,10 +29,12 @@ FILE = re.compile(r"^\.?[\w.-]+(/[\w.-]+)*(/|\.(py|json|md|txt|toml|ini|cfg|yml|
 MADE_BY_PEOPLE = {"local.settings.json", ".venv", ".tools"}
 """Files that the pages name and that no commit holds."""
 PARAMETER = re.compile(r"^\| `(?P<place>[\w.]+)\.(?P<name>[A-Z_]+)` \| (?P<value>[\d,.]+)", re.MULTILINE)
+NAMED_TEST = re.compile(r"\| `(?P<file>[\w/]+\.py)::(?P<name>test_\w+)` \|$")
 HOST_SETTING = re.compile(r"^\| `(?P<path>[\w.]+)` \| (?P<value>`[^`]+`|\d+) \|", re.MULTILINE)
 GLOSSARY = (
     *("activity", "conversation reference", "recipient", "audience", "broadcast", "batch", "delivery", "attempt"),
     *("outcome", "nudge", "lease", "claim", "journal", "settle", "lane", "group", "run", "cursor", "due marker"),
+    *("revision", "edit", "recall", "retry", "pause", "resume", "brakes"),
     *("park", "pace", "slot", "epoch", "stake", "tick", "sweep", "poison", "rejection", "stand-in", "local host"),
 )
 
@@ -160,6 +162,29 @@ def test_host_json_is_what_the_table_tells() -> None:
             found = found[step]
         assert str(found) == row["value"].strip("`"), row["path"]
     assert {row["path"].rpartition(".")[2] for row in rows} >= values["extensions"]["queues"].keys()
+
+
+def promises() -> list[str]:
+    """The rows of the guarantees' tables, each with the last of its cells."""
+    rows = [line for line in read(DOCS / "guarantees.md").splitlines() if line.startswith("| ")]
+    return [row for row in rows if not row.endswith("| test |")]
+
+
+@pytest.mark.parametrize("row", promises())
+def test_each_promise_names_a_test_that_exists(row: str) -> None:
+    named = NAMED_TEST.search(row)
+
+    assert named, "name the test that holds this"
+    tree = ast.parse(read(ROOT / "tests" / named["file"]))
+    tests = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert named["name"] in tests
+
+
+@pytest.mark.parametrize("state", [*State, *BroadcastState])
+def test_each_state_has_a_promise(state: str) -> None:
+    heading = "## States of a delivery" if isinstance(state, State) else "## States of a broadcast"
+
+    assert f"\n| `{state}` | " in section("guarantees.md", heading)
 
 
 def log_events() -> set[str]:

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.audience import Audience, Source, pack_audience, unpack_audience
+from shared.domain.audience import Audience, Derived, Source, pack_audience, unpack_audience
 
 audiences = st.builds(
     Audience,
     users=st.lists(st.text()).map(tuple),
     conversations=st.lists(st.text()).map(tuple),
     everyone_installed=st.booleans(),
+    derived=st.none() | st.builds(Derived, broadcast=st.text(), outcomes=st.text()),
 )
 
 
@@ -26,6 +27,11 @@ def test_an_audience_comes_back_as_it_was_stored(audience: Audience) -> None:
         (Audience(users=("user!a",)), (Source.USERS,)),  # People by name.
         (Audience(conversations=("chat!a",)), (Source.CONVERSATIONS,)),  # Chats and channels by name.
         (Audience(everyone_installed=True), (Source.INSTALLED,)),  # Everyone who has the app.
+        # Those of another broadcast: people and conversations are runs of different keys.
+        (
+            Audience(derived=Derived(broadcast="b", outcomes="0")),
+            (Source.DERIVED_USERS, Source.DERIVED_CONVERSATIONS),
+        ),
         # All kinds at once: who is named comes first.
         (
             Audience(users=("user!a",), conversations=("chat!a",), everyone_installed=True),
@@ -51,3 +57,15 @@ def test_the_explicit_recipients_are_those_that_were_named() -> None:
     audience = Audience(users=("user!a",), conversations=("chat!a", "chat!b"), everyone_installed=True)
 
     assert audience.explicit == ("user!a", "chat!a", "chat!b")
+
+
+@pytest.mark.parametrize(
+    ("audience", "is_explicit"),
+    [
+        (Audience(users=("user!a",)), True),
+        (Audience(users=("user!a",), everyone_installed=True), False),
+        (Audience(users=("user!a",), derived=Derived(broadcast="b", outcomes="0")), False),
+    ],
+)
+def test_an_audience_is_explicit_where_everybody_was_named(audience: Audience, is_explicit: bool) -> None:
+    assert audience.is_explicit is is_explicit

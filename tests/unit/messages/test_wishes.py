@@ -68,8 +68,11 @@ class Desk:
         await self.house.directory.close(broadcast_id)
 
     def nudges(self) -> list[Nudge]:
-        """What was nudged since the last look."""
-        return [unpack_nudge(body) for body in (*self.house.sends.take(), *self.house.plans.take())]
+        """What was nudged since the last look, also what comes a little later."""
+        bodies = [message.body for queue in (self.house.sends, self.house.plans) for message in queue.messages]
+        self.house.sends.messages.clear()
+        self.house.plans.messages.clear()
+        return [unpack_nudge(body) for body in bodies]
 
     async def pause(self, broadcast_id: str) -> Answer:
         """Wish for a pause."""

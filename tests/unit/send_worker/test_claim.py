@@ -292,7 +292,9 @@ def test_a_batch_is_settled_alone_where_the_next_one_was_taken() -> None:
         read = await desk.batch(2)
         await desk.claim(lease="faster", number=2)
 
-        following = await claim.settle(also=[merge(lane_key(0, 0), {"batch": 2})], following=read, following_lease="next")
+        following = await claim.settle(
+            also=[merge(lane_key(0, 0), {"batch": 2})], following=read, following_lease="next"
+        )
 
         assert following is None
         assert not claim.is_lost

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from send_worker.speaker import GCC_SERVICE_URL, WINDOW_PATIENCE, Speaker, Spoken
+from shared.domain.activities import timestamp
 from shared.domain.batches import Recipient
 from shared.domain.references import Reference, values_of
 from shared.errors import ServiceHostRefused, StorageUnavailable, TokenRefused, TokenUnavailable
@@ -55,6 +56,7 @@ class Desk:
     """A speaker over references in memory."""
 
     def __init__(self, *answers: Answer | Exception) -> None:
+        self.held = False
         loop = asyncio.get_running_loop()
         self.account = MemoryAccount(lambda: 1_800_000_000.0 + loop.time())
         self.connector = ScriptedConnector(*(answers or (ACCEPTED,)))
@@ -74,7 +76,12 @@ class Desk:
     async def say(self, key: str = PERSON, *, conversation: str = "", service_url: str = PUBLIC) -> Spoken:
         member = MEMBER if key == PERSON else ""
         recipient = Recipient(key=key, conversation=conversation, member=member, service_url=service_url)
-        return await self.speaker.speak(recipient, ACTIVITY, tenant=TENANT, conversation=conversation)
+        return await self.speaker.speak(
+            recipient, ACTIVITY, tenant=TENANT, conversation=conversation, may_go_on=self.may_go_on
+        )
+
+    async def may_go_on(self) -> bool:
+        return not self.held
 
 
 def at_a_desk(scenario: Callable[[Desk], Awaitable[None]], *answers: Answer | Exception) -> None:
@@ -119,7 +126,8 @@ def test_a_person_whose_conversation_was_forgotten_gets_a_new_one() -> None:
 
         await desk.say()
 
-        assert await desk.known() == Reference(conversation="a:new", service_url=PUBLIC)
+        at = timestamp(desk.account.now())
+        assert await desk.known() == Reference(conversation="a:new", service_url=PUBLIC, changed_at=at)
 
     at_a_desk(scenario)
 
@@ -308,3 +316,15 @@ def test_windows_that_storage_fails_prove_that_nothing_was_sent(key: str) -> Non
         assert desk.connector.requests == []
 
     at_a_desk(scenario)
+
+
+def test_a_chat_that_was_created_while_the_broadcast_was_held_is_not_spoken_in() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.held = True
+
+        spoken = await desk.say()
+
+        assert (spoken.answer.code, spoken.delivering) == ("held", False)
+        assert spoken.conversation
+
+    at_a_desk(scenario, Answer(kind=Verdict.ACCEPTED, conversation_id="a:1"))

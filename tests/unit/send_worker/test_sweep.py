@@ -48,9 +48,7 @@ class Desk:
     def now(self) -> float:
         return EPOCH + self.late
 
-    async def open(
-        self, broadcast: str = ID, *, expires_at: float | None = None, cursor: Cursor | None = None
-    ) -> None:
+    async def open(self, broadcast: str = ID, *, expires_at: float | None = None, cursor: Cursor | None = None) -> None:
         people = await KnownEverybody().recipients(TENANT, [f"user!{n}" for n in range(4)])
         head = Broadcast(
             id=broadcast, tenant=TENANT, key="k", body_hash="h", lanes=2, accepted_at=EPOCH, expires_at=expires_at

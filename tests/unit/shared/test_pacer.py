@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.pacing import FarAway, Pace, Slots
 from shared.errors import RowConflict, StorageUnavailable
-from shared.pacer import PATIENCE, Pacer, Pacers
+from shared.pacer import LONGEST_REPLY_WAIT, PATIENCE, Pacer, Pacers
 from shared.storage.pace import PaceRows
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, MemoryTable, Moment
@@ -395,5 +395,44 @@ def test_a_reply_is_not_dropped_where_storage_fails() -> None:
         await Pacers(desk.rows, ceiling=CEILING, clock=desk.clock).take_slot("t")
 
         assert desk.calls == ["get"]
+
+    at_a_desk(scenario)
+
+
+def test_a_hundred_replies_at_once_are_a_few_writes_and_none_waits_longer_than_two_seconds() -> None:
+    async def scenario(desk: Desk) -> None:
+        pacers = Pacers(desk.rows, ceiling=CEILING, clock=desk.clock)
+        pacer = pacers.of("t")
+        # A broadcast takes all of the pace, so that replies have the urgent share alone.
+        await pacer.reserve(1_000)
+        before, loop = desk.count("write"), asyncio.get_running_loop()
+        started = loop.time()
+        took = list[float]()
+
+        async def reply() -> None:
+            await pacers.take_slot("t")
+            took.append(loop.time() - started)
+
+        await asyncio.gather(*(reply() for _ in range(100)))
+
+        assert len(took) == 100
+        assert max(took) <= LONGEST_REPLY_WAIT + 0.01
+        assert desk.count("write") - before <= 5
+        # Those that had a slot came one after the other.
+        assert sum(one < 1.0 for one in took) <= 13
+
+    at_a_desk(scenario)
+
+
+def test_joined_urgent_slots_follow_each_other() -> None:
+    async def scenario(desk: Desk) -> None:
+        pacer = desk.pacer()
+        await pacer.reserve(1_000)
+
+        taken = await asyncio.gather(*(pacer.reserve(1, urgent=True) for _ in range(20)))
+
+        instants = [slots.first_at for slots in taken if isinstance(slots, Slots)]
+        assert len(instants) == 20
+        assert all(abs(later - first - 0.1) < 1e-6 for first, later in pairwise(instants))
 
     at_a_desk(scenario)

@@ -238,3 +238,95 @@ async def test_batches_are_read_in_the_order_of_their_numbers(desk: Desk) -> Non
     page = await desk.store.batches(ID, first=9, limit=2)
 
     assert [(batch.number, len(batch.recipients)) for batch in page] == [(9, 10), (10, 11)]
+
+
+async def test_a_revision_opens_a_finished_broadcast_with_lanes_and_content_of_its_own(desk: Desk) -> None:
+    await begun(desk)
+    await desk.store.finish(ID, at=1_002.0, sums="S3", revised_sums="", revision=0)
+    await desk.table.write(ID, [merge(lane_key(0, 0), {"batch": 8})])
+
+    assert await desk.store.revise(await desk.store.head(ID), content=b"better", at=1_003.0)
+
+    head = await desk.store.head(ID)
+    assert (head.revision, head.recalled, head.finished_at, head.cancelled_at) == (1, False, None, None)
+    assert (await desk.store.content(ID, 1), await desk.store.content(ID)) == (b"better", b"message")
+    assert [lane.batch for lane in await desk.store.lanes(ID, 1)] == [0, 1]
+    assert [lane.batch for lane in await desk.store.lanes(ID, 0)] == [8, 1]
+
+
+async def test_a_recall_of_a_running_broadcast_cancels_it_and_has_no_content(desk: Desk) -> None:
+    broadcast = await begun(desk)
+
+    assert await desk.store.revise(broadcast, content=None, at=1_003.0)
+
+    head = await desk.store.head(ID)
+    assert (head.revision, head.recalled, head.cancelled_at) == (1, True, 1_003.0)
+    with pytest.raises(BroadcastNotFound):
+        await desk.store.content(ID, 1)
+
+
+async def test_of_two_revisions_at_once_one_begins(desk: Desk) -> None:
+    broadcast = await begun(desk)
+
+    assert await desk.store.revise(broadcast, content=b"one", at=1_003.0)
+    assert not await desk.store.revise(broadcast, content=b"two", at=1_003.0)
+
+    assert await desk.store.content(ID, 1) == b"one"
+
+
+async def test_a_broadcast_is_not_finished_for_a_revision_that_is_over(desk: Desk) -> None:
+    broadcast = await begun(desk)
+    await desk.store.revise(broadcast, content=b"better", at=1_003.0)
+
+    assert not await desk.store.finish(ID, at=1_004.0, sums="S3", revised_sums="", revision=0)
+    assert (await desk.store.head(ID)).finished_at is None
+    assert await desk.store.finish(ID, at=1_005.0, sums="S3", revised_sums="e3", revision=1)
+    assert (await desk.store.head(ID)).final_revised == "e3"
+
+
+@pytest.mark.parametrize(
+    ("stands", "reason", "result"),
+    [
+        (None, PauseReason.REFUSALS, PauseReason.REFUSALS),
+        (PauseReason.REFUSALS, PauseReason.BY_REQUEST, PauseReason.BY_REQUEST),  # A person's takes any place.
+        (PauseReason.BY_REQUEST, PauseReason.BLOCKED_AUTH, PauseReason.BY_REQUEST),  # And keeps its own.
+        (PauseReason.REFUSALS, PauseReason.BLOCKED_AUTH, PauseReason.REFUSALS),  # The first one stays.
+        (PauseReason.BLOCKED_AUTH, PauseReason.BLOCKED_AUTH, PauseReason.BLOCKED_AUTH),
+    ],
+)
+async def test_a_pause_takes_the_place_of_another_only_for_a_person(
+    desk: Desk, stands: PauseReason | None, reason: PauseReason, result: PauseReason
+) -> None:
+    await begun(desk)
+    if stands is not None:
+        assert await desk.store.pause(ID, stands, at=1_001.0)
+
+    noted = await desk.store.pause(ID, reason, at=1_002.0)
+
+    head = await desk.store.head(ID)
+    assert (head.paused, noted) == (result, stands is None or reason is PauseReason.BY_REQUEST)
+    assert head.paused_at == (1_002.0 if noted else 1_001.0)
+
+
+@pytest.mark.parametrize(
+    ("stands", "reason", "resumed"),
+    [
+        (None, None, False),  # It does not stand still.
+        (PauseReason.BY_REQUEST, None, True),
+        (PauseReason.REFUSALS, None, True),
+        (PauseReason.BLOCKED_AUTH, PauseReason.BLOCKED_AUTH, True),  # Tokens work again.
+        (PauseReason.BY_REQUEST, PauseReason.BLOCKED_AUTH, False),  # That is not for a token to end.
+    ],
+)
+async def test_a_resume_ends_the_pause_that_it_is_for(
+    desk: Desk, stands: PauseReason | None, reason: PauseReason | None, resumed: bool
+) -> None:
+    await begun(desk)
+    if stands is not None:
+        await desk.store.pause(ID, stands, at=1_001.0)
+
+    assert await desk.store.resume(ID, reason=reason) is resumed
+
+    head = await desk.store.head(ID)
+    assert head.paused is (None if resumed else stands)
+    assert head.refusals_seen is (resumed and stands is PauseReason.REFUSALS)

@@ -257,6 +257,33 @@ async def test_a_conversation_that_herald_created_is_kept_where_there_is_none(
     if stored is not None:
         await conversations.keep(replace(a_message(1), values={"conversation": stored}))
 
-    await conversations.keep_created(TENANT, KEY, conversation="a:new", service_url="https://smba.example/", at=LATER)
+    await conversations.keep_created(
+        TENANT, KEY, conversation="a:new", service_url="https://smba.example/", at="2026-11-21T10:00:30"
+    )
 
     assert (await _found(conversations)).conversation == kept
+
+
+@pytest.mark.parametrize(
+    ("state", "conversation"),
+    [
+        (ReferenceState.UNINSTALLED, "a:new"),  # The bot is there, whatever an event said.
+        (ReferenceState.ACTIVE, "a:chat"),  # What an activity told is the better knowledge.
+    ],
+)
+async def test_a_conversation_that_herald_created_revives_a_row_taken_for_uninstalled(
+    conversations: Conversations, state: ReferenceState, conversation: str
+) -> None:
+    await conversations.keep(a_state(state, 1))
+
+    at = "2026-11-21T10:00:30"
+    await conversations.keep_created(TENANT, KEY, conversation="a:new", service_url="https://smba.example/", at=at)
+
+    found = await _found(conversations)
+    assert (found.state, found.conversation) == (ReferenceState.ACTIVE, conversation)
+    assert found.changed_at == (at if state is not ReferenceState.ACTIVE else "2026-11-21T10:00:01")
+    # An event that is older than the creation comes too late.
+    await conversations.keep(a_state(ReferenceState.UNINSTALLED, 2))
+    assert (await _found(conversations)).state is (
+        ReferenceState.ACTIVE if state is not ReferenceState.ACTIVE else ReferenceState.UNINSTALLED
+    )
