@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import PLANTED, find
+from tests.simulation.planted import MOST_SEEDS, PLANTED, find
 from tests.simulation.runner import Summary, run_here
 from tests.simulation.storm import FAULTS, draw_storm
 from tests.simulation.world import run_storm
@@ -16,9 +16,6 @@ from tests.simulation.world import run_storm
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "tests" / "seeds" / "seeds.txt"
 FIRST, CHUNKS, CHUNK = 30_200, 10, 50
-PLANT_SEEDS = {"cursor_without_etag": range(370, 400), "one_slot_for_two_calls": range(110, 140)}
-"""Where a bug shows in few seeds, only those around the first one; `simulate --planted` begins at the beginning."""
-
 so_far = Summary()
 
 
@@ -75,6 +72,6 @@ def test_the_same_seed_makes_the_same_trace_in_any_process() -> None:
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_bug_is_found(name: str) -> None:
-    found = find(name, seeds=PLANT_SEEDS.get(name, range(100)))
+    found = find(name, seeds=range(MOST_SEEDS))
 
     assert found is not None
