@@ -72,7 +72,9 @@ class Wishes:
 
     async def resume(self, broadcast_id: str, *, url: str) -> Answer:
         """Let go on, whatever it was held for: 202, or 200 where it is not held."""
-        broadcast = await self._running(broadcast_id)
+        broadcast = await self._broadcasts.head(known_id(broadcast_id))
+        if broadcast.finished_at is not None:
+            raise already_ended(broadcast_id, await self._reports.state(broadcast))
         status = HTTPStatus.OK
         if broadcast.paused is not None and await self._broadcasts.resume(broadcast_id):
             await self._nudging.wake(broadcast, (await self._broadcasts.cursor(broadcast_id)).cursor)

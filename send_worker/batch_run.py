@@ -233,8 +233,8 @@ class BatchRun:
             await self._claim.journal()
 
     async def _sleep_until(self, instant: float) -> None:
-        if instant - self._clock.now() > STALE_ANSWERS:
-            await self._write_what_is_known()
-        wait = instant - self._clock.now()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        """Sleep, and write meanwhile what becomes known."""
+        while (wait := instant - self._clock.now()) > 0:
+            await asyncio.sleep(min(wait, STALE_ANSWERS))
+            if wait > STALE_ANSWERS:
+                await self._write_what_is_known()

@@ -28,8 +28,15 @@ class Closing:
         self._directory = directory
         self._clock = clock
 
-    async def close_if_ended(self, broadcast: Broadcast, cursor: Cursor) -> bool:
-        """Close the broadcast if nothing is left to do; whether it is closed. Closing it twice changes nothing."""
+    async def close_if_ended(self, broadcast_id: str) -> bool:
+        """Close the broadcast if nothing is left to do; whether it is closed. Closing it twice changes nothing.
+
+        The `open` row's version is read first: a revision that opens the broadcast again in this moment writes that
+        row anew before it changes the head, and so keeps it.
+        """
+        version = await self._directory.open_version(broadcast_id)
+        broadcast = await self._store.head(broadcast_id)
+        cursor = (await self._store.cursor(broadcast_id)).cursor
         if broadcast.finished_at is None:
             if not await self._has_ended(broadcast, cursor) or not await self._end_plan(broadcast):
                 return False
@@ -53,11 +60,8 @@ class Closing:
             if not finished:
                 return False
             log_event(logger, "broadcast_closed", broadcast=broadcast.id, recipients=sums.total())
-        await self._directory.close(broadcast.id)
-        head = await self._store.head(broadcast.id)
-        if head.finished_at is None:
-            # A revision has opened it again in this moment, and the sweep must go on to see it.
-            await self._directory.open(head.id, tenant=head.tenant, opened_at=self._clock.now())
+        if version is not None:
+            await self._directory.close(broadcast_id, version=version)
         return True
 
     async def _end_plan(self, broadcast: Broadcast) -> bool:

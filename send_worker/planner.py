@@ -100,7 +100,7 @@ class Planner:
                     held = await self._emit(broadcast, held, until)
                 broadcast = await self._store.head(broadcast.id)
                 await self._counting.count_if_due(broadcast, held.cursor)
-        if not await self._closing.close_if_ended(broadcast, held.cursor):
+        if not await self._closing.close_if_ended(broadcast.id):
             await self._counting.count_if_due(broadcast, held.cursor)
 
     async def _collect(self, broadcast: Broadcast, audience: Audience, held: Held) -> Held:

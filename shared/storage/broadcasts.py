@@ -170,10 +170,16 @@ class Broadcasts:
         """Note that the broadcast stands still from now on. A person's pause takes the place of any other; no other
         reason takes the place of one that stands. Whether it was noted."""
         by_person = reason is PauseReason.BY_REQUEST
+
+        def may_pause(values: Values) -> bool:
+            # What was stopped cannot be let go on; only refused credentials end by themselves.
+            stopped = bool(values.get("cancelled_at") or values.get("recalled") or values.get("finished_at"))
+            return reason is PauseReason.BLOCKED_AUTH or not stopped
+
         return await self._change_head(
             broadcast_id,
             {"paused": reason.value, "paused_at": at},
-            only_if=lambda values: by_person or not values.get("paused"),
+            only_if=lambda values: may_pause(values) and (by_person or not values.get("paused")),
         )
 
     async def resume(self, broadcast_id: str, *, reason: PauseReason | None = None) -> bool:

@@ -62,10 +62,18 @@ class Directory:
         """Put a broadcast before the sweep's eyes."""
         await self._table.write(_OPEN, [upsert(broadcast_id, {"tenant": tenant, "opened_at": opened_at})])
 
-    async def close(self, broadcast_id: str) -> None:
-        """Take a broadcast out of the sweep's sight; no matter if it is out already."""
+    async def open_version(self, broadcast_id: str) -> str | None:
+        """The version of the row that keeps a broadcast in the sweep's sight; None where it is out."""
+        row = await self._table.get(_OPEN, broadcast_id)
+        return None if row is None else row.etag
+
+    async def close(self, broadcast_id: str, *, version: str | None = None) -> None:
+        """Take a broadcast out of the sweep's sight, or only the `version` in which it was seen there.
+
+        No matter if it is out already, or was opened again since.
+        """
         try:
-            await self._table.write(_OPEN, [delete(broadcast_id)])
+            await self._table.write(_OPEN, [delete(broadcast_id, etag=version)])
         except RowConflict:
             return
 

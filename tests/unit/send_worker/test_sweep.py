@@ -238,9 +238,7 @@ def test_a_broadcast_with_something_left_is_not_closed(left: Operation) -> None:
         await desk.end_lanes()
         await desk.change(left)
 
-        await desk.pipeline.planner._closing.close_if_ended(
-            await desk.store.head(ID), (await desk.store.cursor(ID)).cursor
-        )
+        await desk.pipeline.planner._closing.close_if_ended(ID)
 
         assert (await desk.store.head(ID)).finished_at is None
         assert await desk.opened() == [ID]
