@@ -124,7 +124,7 @@ class GroupPoster:
 
     async def _revise(self, group: Group, position: int) -> None:
         """Edit or take back a message that was sent."""
-        claim, broadcast, deliveries = self._claim, self._claim.broadcast, self._claim.deliveries
+        broadcast, deliveries = self._claim.broadcast, self._claim.deliveries
         try:
             answer = await self._speaker.revise(
                 deliveries.recipients[position],
@@ -135,15 +135,7 @@ class GroupPoster:
             )
         except Exception as error:
             # As for a delivery: one message's bug must not keep the others waiting.
-            log_event(
-                logger,
-                "delivery_crashed",
-                level=logging.ERROR,
-                error=error,
-                broadcast=broadcast.id,
-                batch=claim.number,
-                position=position,
-            )
+            self._tell_of_crash(position, error)
             answer = Answer(kind=Verdict.REJECTED)
         decision = decide_revision(
             answer,
@@ -161,7 +153,7 @@ class GroupPoster:
             await self._count_throttled(group, answer.retry_after or 1.0)
 
     async def _speak(self, position: int) -> Spoken:
-        claim, broadcast, deliveries = self._claim, self._claim.broadcast, self._claim.deliveries
+        broadcast, deliveries = self._claim.broadcast, self._claim.deliveries
         recipient, conversation = deliveries.recipients[position], deliveries.conversation(position)
         try:
             return await self._speaker.speak(
@@ -173,16 +165,19 @@ class GroupPoster:
             )
         except Exception as error:
             # One recipient's bug must not keep its neighbours waiting; nobody knows what was sent.
-            log_event(
-                logger,
-                "delivery_crashed",
-                level=logging.ERROR,
-                error=error,
-                broadcast=broadcast.id,
-                batch=claim.number,
-                position=position,
-            )
+            self._tell_of_crash(position, error)
             return Spoken(answer=Answer(kind=Verdict.SERVICE_ERROR))
+
+    def _tell_of_crash(self, position: int, error: Exception) -> None:
+        log_event(
+            logger,
+            "delivery_crashed",
+            level=logging.ERROR,
+            error=error,
+            broadcast=self._claim.broadcast.id,
+            batch=self._claim.number,
+            position=position,
+        )
 
     async def _may_go_on(self) -> bool:
         return not await self._heads.is_stopped(self._claim.broadcast.id)
