@@ -19,6 +19,7 @@ from send_worker.stake import Stake
 from send_worker.witness import Witness
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
+from shared.domain.lanes import lane_of
 from shared.domain.revisions import begin
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, StorageUnavailable
@@ -267,7 +268,7 @@ class Sender:
     def _lane_step(self, claim: Claim) -> Operation:
         # It needs no ETag: only the one transaction that takes a batch's place can step its lane from there.
         lanes = claim.broadcast.lanes
-        return merge(lane_key(claim.number % lanes, claim.broadcast.revision), {"batch": claim.number + lanes})
+        return merge(lane_key(lane_of(claim.number, lanes), claim.broadcast.revision), {"batch": claim.number + lanes})
 
     async def _look_for_the_end(self, broadcast: Broadcast) -> None:
         """Have the broadcast closed when all lanes are through; a lane that stands still is the sweep's."""

@@ -9,13 +9,13 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from shared.acceptance import Acceptance
 from shared.lookup import Lookup
 from shared.nudging import Nudging
 from shared.pacer import Pacers
-from shared.ports import Clock, Queue
+from shared.ports import Clock, Queue, Table
 from shared.settings import Settings, read_settings
 from shared.storage import names
 from shared.storage.account import StorageAccount
@@ -31,6 +31,20 @@ from shared.teams.client import CONNECTIONS_WITH_LIMIT, CONNECTIONS_WITHOUT_LIMI
 from shared.teams.tokens import connector_tokens
 
 Part = TypeVar("Part")
+
+
+class Account(Protocol):
+    """What an app needs of its storage: tables and queues by name, and their clock."""
+
+    @property
+    def clock(self) -> Clock:
+        """Storage's clock."""
+
+    def table(self, name: str) -> Table:
+        """The table of this name."""
+
+    def queue(self, name: str) -> Queue:
+        """The queue of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,18 @@ async def _make(settings: Settings) -> App:
     logging.getLogger("azure").setLevel(logging.WARNING)
     account = StorageAccount(settings)
     await account.ensure(tables=names.TABLES, queues=names.QUEUES)
+    connector = ConnectorClient(
+        connector_tokens(settings),
+        service_hosts=settings.service_hosts,
+        connections=CONNECTIONS_WITH_LIMIT if settings.pace else CONNECTIONS_WITHOUT_LIMIT,
+    )
+    return assemble(settings, account, connector=connector, randomness=os.urandom)
+
+
+def assemble(
+    settings: Settings, account: Account, *, connector: ConnectorClient, randomness: Callable[[int], bytes]
+) -> App:
+    """Put an app together over an account and a Connector; `randomness` gives so many bytes. Nothing is called here."""
     clock = account.clock
     broadcasts = Broadcasts(account.table(names.BROADCASTS))
     directory = Directory(account.table(names.DIRECTORY))
@@ -88,7 +114,6 @@ async def _make(settings: Settings) -> App:
     sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
     pace = account.table(names.PACE)
     lookup = Lookup(conversations, service_url=settings.service_url)
-    connections = CONNECTIONS_WITH_LIMIT if settings.pace else CONNECTIONS_WITHOUT_LIMIT
     return App(
         settings=settings,
         clock=clock,
@@ -104,9 +129,7 @@ async def _make(settings: Settings) -> App:
         pacers=Pacers(PaceRows(pace), ceiling=settings.pace, clock=clock),
         windows=WindowRows(pace, clock),
         nudging=Nudging(broadcasts, sends=sends, plans=plans),
-        connector=ConnectorClient(
-            connector_tokens(settings), service_hosts=settings.service_hosts, connections=connections
-        ),
+        connector=connector,
         lookup=lookup,
         acceptance=Acceptance(
             broadcasts=broadcasts,
@@ -115,7 +138,7 @@ async def _make(settings: Settings) -> App:
             sends=sends,
             plans=plans,
             clock=clock,
-            randomness=os.urandom,
+            randomness=randomness,
             pace=settings.pace,
         ),
     )

@@ -11,8 +11,8 @@ from typing import Any
 
 from send_worker.pipeline import Pipeline, build_pipeline
 from send_worker.speaker import Connector
-from shared.acceptance import Acceptance, Accepted
-from shared.composition import App
+from shared.acceptance import Accepted
+from shared.composition import App, assemble
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import State, count_outcomes, count_states
@@ -20,20 +20,10 @@ from shared.domain.recipients import RecipientKind, recipient_key
 from shared.domain.references import Reference, values_of
 from shared.domain.requests import BroadcastRequest, Content
 from shared.envelopes import unpack_nudge
-from shared.lookup import Lookup
-from shared.nudging import Nudging
-from shared.pacer import Pacers
 from shared.settings import read_settings
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
-from shared.storage.conversations import Conversations
-from shared.storage.directory import Directory
-from shared.storage.pace import PaceRows
-from shared.storage.poison import PoisonMessages
-from shared.storage.recipient_search import RecipientSearch
-from shared.storage.rejections import Rejections
 from shared.storage.rows import upsert
-from shared.storage.windows import WindowRows
 from tests.twins.storage import MemoryAccount
 from tests.twins.teams import MemoryConnector
 
@@ -56,45 +46,16 @@ def compose_app(
     pace: float | None,
     randomness: Callable[[int], bytes] = lambda number: bytes(range(number)),
 ) -> App:
-    """An app over storage in memory, as one process composes it."""
-    clock = account.clock
-    conversations = Conversations(account.table(names.CONVERSATIONS))
-    broadcasts, directory = Broadcasts(account.table(names.BROADCASTS)), Directory(account.table(names.DIRECTORY))
-    sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
-    lookup = Lookup(conversations, service_url=SERVICE_URL)
-    return App(
-        settings=read_settings(
-            MicrosoftAppId="app",
-            MicrosoftAppPassword="secret",
-            MicrosoftAppTenantId=TENANT,
-            AzureWebJobsStorage="x",
-        ),
-        clock=clock,
-        broadcasts=broadcasts,
-        directory=directory,
-        conversations=conversations,
-        rejections=Rejections(account.table(names.REJECTIONS)),
-        poison=PoisonMessages(account.table(names.POISON)),
-        search=RecipientSearch(account.table(names.BROADCASTS)),
-        sends=sends,
-        plans=plans,
-        installs=account.queue(names.INSTALL_QUEUE),
-        pacers=Pacers(PaceRows(account.table(names.PACE)), ceiling=pace, clock=clock),
-        windows=WindowRows(account.table(names.PACE), clock),
-        nudging=Nudging(broadcasts, sends=sends, plans=plans),
-        connector=connector,  # type: ignore[arg-type]  # the twin has the one method that is used
-        lookup=lookup,
-        acceptance=Acceptance(
-            broadcasts=broadcasts,
-            directory=directory,
-            lookup=lookup,
-            sends=sends,
-            plans=plans,
-            clock=clock,
-            randomness=randomness,
-            pace=pace,
-        ),
+    """An app over storage in memory, put together as a process does it."""
+    settings = read_settings(
+        MicrosoftAppId="app",
+        MicrosoftAppPassword="secret",
+        MicrosoftAppTenantId=TENANT,
+        AzureWebJobsStorage="x",
+        HERALD_PACE=pace or "unlimited",
     )
+    # The twin has the methods that are used.
+    return assemble(settings, account, connector=connector, randomness=randomness)  # type: ignore[arg-type]
 
 
 class Instance:
