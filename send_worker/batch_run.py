@@ -157,7 +157,7 @@ class BatchRun:
         self._stake.waiting += 1
         try:
             while not self._stake.has_room(number) and not claim.is_lost:
-                if claim.deliveries.unwritten or claim.deliveries.is_dirty:
+                if claim.is_behind:
                     # What was answered in memory counts until it is written: two batches could wait for each other.
                     await claim.journal()
                 else:
