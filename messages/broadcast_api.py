@@ -123,7 +123,7 @@ class BroadcastApi:
             raise already_ended(broadcast_id, state)
         status = HTTPStatus.OK
         if broadcast.cancelled_at is None:
-            await self._broadcasts.cancel(broadcast_id, at=self._clock.now())
+            await self._broadcasts.changes.cancel(broadcast_id, at=self._clock.now())
             log_event(logger, "broadcast_cancelled", broadcast=broadcast_id, tenant=broadcast.tenant)
             status = HTTPStatus.ACCEPTED
         return json_answer(status, await self._reports.broadcast(broadcast_id, Links(url)))

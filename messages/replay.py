@@ -62,7 +62,7 @@ class Replay:
     async def broadcast(self, broadcast_id: str) -> list[int]:
         """Replay the parked batches of a broadcast; their numbers. Raises Problem and BroadcastNotFound."""
         await self._check_open(broadcast_id)
-        parked = await self._broadcasts.parked(broadcast_id, limit=MOST_MESSAGES)
+        parked = await self._broadcasts.parked.numbers(broadcast_id, limit=MOST_MESSAGES)
         for number in parked:
             await self._unpark(broadcast_id, number)
         return parked
@@ -108,7 +108,7 @@ class Replay:
             raise Problem(HTTPStatus.CONFLICT, "broadcast-ended", "The broadcast has ended", detail)
 
     async def _is_parked(self, broadcast_id: str, number: int) -> bool:
-        return number in await self._broadcasts.parked(broadcast_id, first=number, limit=1)
+        return number in await self._broadcasts.parked.numbers(broadcast_id, first=number, limit=1)
 
     async def _unpark(self, broadcast_id: str, number: int) -> None:
         """Give a batch back to the sender. A conflict is the echo of this very write, or somebody else's replay."""
@@ -116,7 +116,7 @@ class Replay:
         if batch is None:
             raise RowConflict(f"batch {number} of broadcast {broadcast_id} is parked and does not exist")
         try:
-            await self._broadcasts.unpark(broadcast_id, batch, at=self._clock.now())
+            await self._broadcasts.parked.unpark(broadcast_id, batch, at=self._clock.now())
         except RowConflict:
             if await self._is_parked(broadcast_id, number):
                 raise

@@ -105,7 +105,7 @@ class Reports:
     async def _sums(self, broadcast: Broadcast, cursor: Cursor, now: float) -> Report:
         if broadcast.finished_at is not None:
             return final_report(broadcast)
-        stored = await self._broadcasts.counts(broadcast.id) if cursor.batches > LIVE_BATCHES else None
+        stored = await self._broadcasts.counts.read(broadcast.id) if cursor.batches > LIVE_BATCHES else None
         if stored is not None and stored.is_of(broadcast):
             return stored.stopped(broadcast.ends_open_as(now))
         return await self._sum_up(broadcast, now)

@@ -66,7 +66,7 @@ class Wishes:
         broadcast = await self._running(broadcast_id)
         status = HTTPStatus.OK
         if broadcast.paused is not PauseReason.BY_REQUEST:
-            await self._broadcasts.pause(broadcast_id, PauseReason.BY_REQUEST, at=self._clock.now())
+            await self._broadcasts.changes.pause(broadcast_id, PauseReason.BY_REQUEST, at=self._clock.now())
             status = HTTPStatus.ACCEPTED
         return await self._answer(status, broadcast_id, url)
 
@@ -76,7 +76,7 @@ class Wishes:
         if broadcast.finished_at is not None:
             raise already_ended(broadcast_id, await self._reports.state(broadcast))
         status = HTTPStatus.OK
-        if broadcast.paused is not None and await self._broadcasts.resume(broadcast_id):
+        if broadcast.paused is not None and await self._broadcasts.changes.resume(broadcast_id):
             await self._nudging.wake(broadcast, (await self._broadcasts.cursor(broadcast_id)).cursor)
             status = HTTPStatus.ACCEPTED
         return await self._answer(status, broadcast_id, url)
@@ -112,7 +112,7 @@ class Wishes:
             now = self._clock.now()
             # First, so that the sweep looks after a finished broadcast that is open again.
             await self._directory.open(broadcast_id, tenant=broadcast.tenant, opened_at=now)
-            if await self._broadcasts.revise(broadcast, content=content, at=now):
+            if await self._broadcasts.changes.revise(broadcast, content=content, at=now):
                 revised = await self._broadcasts.head(broadcast_id)
                 await self._nudging.wake(revised, (await self._broadcasts.cursor(broadcast_id)).cursor)
                 return await self._answer(HTTPStatus.ACCEPTED, broadcast_id, url)

@@ -83,7 +83,7 @@ class Brakes:
         now = self._clock.now()
         # This process knows at once; the others read the head within three seconds.
         self._heads.know_paused(broadcast, reason, at=now)
-        if await self._store.pause(broadcast.id, reason, at=now):
+        if await self._store.changes.pause(broadcast.id, reason, at=now):
             log_event(logger, "broadcast_paused", level=logging.ERROR, broadcast=broadcast.id, reason=reason.value)
 
     def _watch_of(self, broadcast: Broadcast) -> Watch:

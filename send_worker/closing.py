@@ -50,7 +50,7 @@ class Closing:
                 counted = count_as(row.outcomes, held=False, ends_as=ends_as)
                 sums.update(Counter(Outcome(character) for character in counted))
                 revised.update(count_revised(row, revision=broadcast.revision))
-            finished = await self._store.finish(
+            finished = await self._store.changes.finish(
                 broadcast.id,
                 at=now,
                 sums=pack_counts(sums),
@@ -88,4 +88,4 @@ class Closing:
             return False
         if await self._store.due_markers(broadcast.id, limit=1):
             return False
-        return not await self._store.parked(broadcast.id, limit=1)
+        return not await self._store.parked.numbers(broadcast.id, limit=1)

@@ -21,11 +21,11 @@ class Counting:
         """Store the sums of a broadcast with more rows than a look at it reads, unless they were stored just now."""
         if cursor.batches <= LIVE_BATCHES:
             return
-        stored = await self._store.counts(broadcast.id)
+        stored = await self._store.counts.read(broadcast.id)
         now = self._clock.now()
         if stored is not None and stored.is_of(broadcast) and now - stored.counted_at < COUNT_SECONDS:
             return
         tally = Tally(broadcast, now=now)
         async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
             tally.add(row)
-        await self._store.save_counts(broadcast.id, tally.report())
+        await self._store.counts.save(broadcast.id, tally.report())

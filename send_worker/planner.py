@@ -116,7 +116,7 @@ class Planner:
             if not token:
                 break
         name = token_hex(4)
-        await self._store.save_run(broadcast.id, name, source.kind, sorted(keys))
+        await self._store.runs.save(broadcast.id, name, source.kind, sorted(keys))
         step = replace(
             cursor,
             phase=Phase.EMIT,
@@ -176,10 +176,10 @@ class Planner:
 
     async def _fresh_keys(self, broadcast_id: str, cursor: Cursor) -> list[str]:
         *earlier, last = cursor.run_names
-        _, keys = await self._store.run(broadcast_id, last)
+        _, keys = await self._store.runs.read(broadcast_id, last)
         for name in earlier:
             # One earlier run at a time is in memory: at most a mebibyte of ids.
-            kind, known = await self._store.run(broadcast_id, name)
+            kind, known = await self._store.runs.read(broadcast_id, name)
             if kind == cursor.kind:
                 keys = leave_out(keys, [known])
         return keys

@@ -26,7 +26,8 @@ from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.nudging import Nudging
 from shared.pacer import Pacer, Pacers
 from shared.ports import Clock, Queue
-from shared.storage.broadcasts import Broadcasts, due_key, lane_key, parked_key
+from shared.storage.broadcast_keys import due_key, lane_key, parked_key
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import Operation, delete, insert, merge, upsert
 from shared.telemetry import log_event
 
@@ -120,7 +121,7 @@ class Sender:
         if self._clock.now() - (broadcast.paused_at or 0.0) < PROBE_SECONDS or not await self._speaker.is_authorized():
             return
         self._heads.forget(broadcast.id)
-        if await self._store.resume(broadcast.id, reason=PauseReason.BLOCKED_AUTH):
+        if await self._store.changes.resume(broadcast.id, reason=PauseReason.BLOCKED_AUTH):
             log_event(logger, "broadcast_resumed", broadcast=broadcast.id)
             await self._nudging.wake(broadcast, (await self._store.cursor(broadcast.id)).cursor)
 

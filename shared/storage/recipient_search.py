@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from shared.domain.batches import Batch
 from shared.ports import Table
+from shared.storage.broadcast_keys import AFTER, batch_key
 from shared.storage.broadcast_rows import unpack_batch
-from shared.storage.broadcasts import batch_key
 from shared.storage.prints import PRINTS, batches_in
-
-_AFTER = "\x7e"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,7 @@ class RecipientSearch:
     async def find(self, broadcast_id: str, keys: Sequence[str]) -> Search:
         """The deliveries of a broadcast to recipients with these keys. Nothing where there is no such broadcast."""
         rows, numbers = 0, set[int]()
-        async for row in self._table.scan(broadcast_id, start=PRINTS, end=PRINTS + _AFTER):
+        async for row in self._table.scan(broadcast_id, start=PRINTS, end=PRINTS + AFTER):
             rows += 1
             numbers.update(batches_in(row, keys))
         found = list[Found]()

@@ -8,7 +8,8 @@ import pytest
 
 from shared.domain.batches import Progress
 from shared.storage import names
-from shared.storage.broadcasts import Broadcasts, parked_key
+from shared.storage.broadcast_keys import parked_key
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import insert, merge
 from tests.e2e.herald import Herald
 from tests.e2e.storage import accept_unnudged, storage_of

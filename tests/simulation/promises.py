@@ -14,7 +14,7 @@ from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
 from shared.domain.outcomes import Outcome
 from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
-from shared.storage.broadcasts import HEAD, content_key
+from shared.storage.broadcast_keys import HEAD, content_key
 from shared.storage.rows import Operation, Row, Value, unpack_bytes
 from shared.teams.answers import Verdict
 from tests.simulation.processes import Process

@@ -10,8 +10,9 @@ from shared.domain.batches import Recipient
 from shared.domain.fingerprints import fingerprint
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.broadcast_keys import batch_key
 from shared.storage.broadcast_rows import pack_new_batch
-from shared.storage.broadcasts import Broadcasts, batch_key
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.prints import PRINTS, index_of
 from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rows import insert

@@ -214,7 +214,7 @@ async def test_finished_broadcast_is_reported_from_its_stored_sums() -> None:
     house = House()
     broadcast_id = await created_id(house)
     house.now += 10
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S90 010", revised_sums="", revision=0)
+    await house.broadcasts.changes.finish(broadcast_id, at=house.now, sums="S90 010", revised_sums="", revision=0)
 
     found = await report(house, broadcast_id)
 
@@ -241,7 +241,7 @@ async def test_cancel_is_accepted_then_confirmed() -> None:
 async def test_cancel_of_a_broadcast_that_has_ended_is_a_conflict() -> None:
     house = House()
     broadcast_id = await created_id(house)
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S1", revised_sums="", revision=0)
+    await house.broadcasts.changes.finish(broadcast_id, at=house.now, sums="S1", revised_sums="", revision=0)
 
     answer = await answering(house.api.cancel(broadcast_id, url=URL))
 

@@ -16,7 +16,7 @@ from shared.envelopes import Nudge, pack_nudge
 from shared.errors import HeraldError, RowConflict, StorageUnavailable
 from shared.nudging import Nudging
 from shared.storage import names
-from shared.storage.broadcasts import parked_key
+from shared.storage.broadcast_keys import parked_key
 from shared.storage.rows import insert
 from tests.twins.accepting import House, a_document, a_request, as_json
 from tests.twins.storage import Moment, fail_once
@@ -91,7 +91,7 @@ async def test_a_poisoned_nudge_is_kept_once_with_its_body(desk: Desk, queue: st
 async def test_why_a_nudge_is_poison_is_told_as_far_as_it_shows(desk: Desk) -> None:
     broadcast_id = await an_accepted(desk)
     await desk.keeper.receive("sends", pack_nudge(Nudge(broadcast=broadcast_id, batch=0)), message_id="m1")
-    await desk.house.broadcasts.finish(broadcast_id, at=desk.house.now, sums="S1", revised_sums="", revision=0)
+    await desk.house.broadcasts.changes.finish(broadcast_id, at=desk.house.now, sums="S1", revised_sums="", revision=0)
     await desk.keeper.receive("sends", pack_nudge(Nudge(broadcast=broadcast_id, batch=0)), message_id="m2")
     await desk.keeper.receive("sends", b"garbage", message_id="m3")
     await desk.keeper.receive("sends", pack_nudge(Nudge(broadcast="0" * 20)), message_id="m4")
@@ -226,7 +226,7 @@ async def test_a_replayed_batch_is_leftovers_that_are_due_now(desk: Desk, batch:
     assert stands is not None
     assert (stands.progress.fruitless, stands.progress.due_marker) == (0, marker.key)
     assert (marker.batch, marker.due_at) == (0, desk.house.now)
-    assert await desk.house.broadcasts.parked(broadcast_id, limit=10) == []
+    assert await desk.house.broadcasts.parked.numbers(broadcast_id, limit=10) == []
     assert desk.house.sends.take() == [pack_nudge(Nudge(broadcast=broadcast_id, batch=0))]
 
 
@@ -252,7 +252,7 @@ async def test_the_echo_of_a_replay_is_its_success(desk: Desk) -> None:
 
 async def test_a_batch_of_a_broadcast_that_was_stopped_is_not_replayed(desk: Desk) -> None:
     broadcast_id = await parked(desk)
-    await desk.house.broadcasts.cancel(broadcast_id, at=desk.house.now)
+    await desk.house.broadcasts.changes.cancel(broadcast_id, at=desk.house.now)
 
     answer = await desk.post(broadcast=broadcast_id, batch=0)
 

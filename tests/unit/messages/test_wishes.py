@@ -64,7 +64,9 @@ class Desk:
 
     async def finish(self, broadcast_id: str, *, sums: str = "S1") -> None:
         """Close it as the planner would."""
-        await self.house.broadcasts.finish(broadcast_id, at=self.house.now, sums=sums, revised_sums="", revision=0)
+        await self.house.broadcasts.changes.finish(
+            broadcast_id, at=self.house.now, sums=sums, revised_sums="", revision=0
+        )
         await self.house.directory.close(broadcast_id)
 
     def nudges(self) -> list[Nudge]:
@@ -168,7 +170,7 @@ async def test_a_pause_is_accepted_then_confirmed_and_changes_no_time(desk: Desk
 @pytest.mark.parametrize("reason", [PauseReason.BLOCKED_AUTH, PauseReason.MESSAGE_REJECTED, PauseReason.REFUSALS])
 async def test_a_persons_pause_takes_the_place_of_any_other(desk: Desk, reason: PauseReason) -> None:
     broadcast_id = await desk.accepted()
-    await desk.house.broadcasts.pause(broadcast_id, reason, at=desk.house.now)
+    await desk.house.broadcasts.changes.pause(broadcast_id, reason, at=desk.house.now)
 
     answer = await desk.pause(broadcast_id)
 
@@ -192,7 +194,7 @@ async def test_a_resumed_broadcast_is_nudged_and_goes_on(desk: Desk) -> None:
 @pytest.mark.parametrize("reason", PauseReason)
 async def test_a_broadcast_is_resumed_whatever_it_was_held_for(desk: Desk, reason: PauseReason) -> None:
     broadcast_id = await desk.accepted()
-    await desk.house.broadcasts.pause(broadcast_id, reason, at=desk.house.now)
+    await desk.house.broadcasts.changes.pause(broadcast_id, reason, at=desk.house.now)
 
     answer = await desk.resume(broadcast_id)
 
@@ -202,7 +204,7 @@ async def test_a_broadcast_is_resumed_whatever_it_was_held_for(desk: Desk, reaso
 
 async def test_who_resumes_after_refusals_has_seen_them(desk: Desk) -> None:
     broadcast_id = await desk.accepted()
-    await desk.house.broadcasts.pause(broadcast_id, PauseReason.REFUSALS, at=desk.house.now)
+    await desk.house.broadcasts.changes.pause(broadcast_id, PauseReason.REFUSALS, at=desk.house.now)
 
     await desk.resume(broadcast_id)
 
@@ -521,7 +523,7 @@ async def test_who_loses_to_other_edits_again_and_again_is_told(desk: Desk, monk
         tries += 1
         return False
 
-    monkeypatch.setattr(desk.house.broadcasts, "revise", never)
+    monkeypatch.setattr(desk.house.broadcasts.changes, "revise", never)
 
     answer = await desk.edit(broadcast_id)
 

@@ -40,7 +40,7 @@ class Desk:
         return (await self.store.head(broadcast)).paused
 
     async def resume(self) -> None:
-        await self.store.resume("b")
+        await self.store.changes.resume("b")
         self.heads.forget("b")
 
 
@@ -102,7 +102,7 @@ async def test_a_pause_is_written_and_told_once(desk: Desk, caplog: pytest.LogCa
 
 
 async def test_what_another_process_paused_stays_as_it_is(desk: Desk) -> None:
-    await desk.store.pause("b", PauseReason.BY_REQUEST, at=900.0)
+    await desk.store.changes.pause("b", PauseReason.BY_REQUEST, at=900.0)
 
     await desk.answer([Verdict.UNAUTHORIZED])
 
@@ -111,7 +111,7 @@ async def test_what_another_process_paused_stays_as_it_is(desk: Desk) -> None:
 
 async def test_a_persons_pause_is_never_turned_into_one_that_ends_by_itself(desk: Desk) -> None:
     await desk.heads.head("b")
-    await desk.store.pause("b", PauseReason.BY_REQUEST, at=1_000.0)
+    await desk.store.changes.pause("b", PauseReason.BY_REQUEST, at=1_000.0)
 
     await desk.answer([Verdict.UNAUTHORIZED])
 

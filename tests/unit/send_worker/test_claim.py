@@ -13,7 +13,8 @@ from shared.domain.broadcasts import Broadcast, DeliveryMode
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
 from shared.errors import RowConflict, StorageUnavailable
-from shared.storage.broadcasts import Broadcasts, due_key, lane_key
+from shared.storage.broadcast_keys import due_key, lane_key
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import insert, merge
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, MemoryTable, Moment, fail_once, yielding

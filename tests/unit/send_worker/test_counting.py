@@ -129,7 +129,7 @@ async def test_stored_sums_of_a_stopped_broadcast_count_as_it_was_stopped() -> N
     broadcast_id = await running(house)
     await settle(house, broadcast_id, 0, "Sd")
     await count(house, broadcast_id)
-    await house.broadcasts.cancel(broadcast_id, at=house.now)
+    await house.broadcasts.changes.cancel(broadcast_id, at=house.now)
     house.now += 11
 
     counts = (await report(house, broadcast_id))["counts"]
@@ -143,7 +143,7 @@ async def test_sums_of_an_earlier_revision_are_not_told() -> None:
     await settle(house, broadcast_id, 0, "SS")
     await count(house, broadcast_id)
     house.now += 1
-    await house.broadcasts.revise(await house.broadcasts.head(broadcast_id), content=b"{}", at=house.now)
+    await house.broadcasts.changes.revise(await house.broadcasts.head(broadcast_id), content=b"{}", at=house.now)
     await settle(house, broadcast_id, 1, "SS")
 
     assert (await report(house, broadcast_id))["counts"]["sent"] == 4
@@ -159,7 +159,7 @@ async def test_a_closed_broadcast_was_counted_at_its_end() -> None:
     broadcast_id = await running(house)
     await count(house, broadcast_id)
     house.now += 20
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums="S6", revised_sums="", revision=0)
+    await house.broadcasts.changes.finish(broadcast_id, at=house.now, sums="S6", revised_sums="", revision=0)
 
     found = await report(house, broadcast_id)
 
@@ -184,7 +184,7 @@ def test_a_large_running_broadcast_is_counted_each_minute_by_the_planner_not_by_
         seen = list[tuple[float, int]]()
         for _ in range(24):
             await asyncio.sleep(10)
-            if (stored := await store.counts(broadcast_id)) is not None:
+            if (stored := await store.counts.read(broadcast_id)) is not None:
                 seen.append((stored.counted_at - EPOCH, stored.states[State.SENT]))
         assert world.states(broadcast_id)[State.SENT] > 4_000
         await world.stop()

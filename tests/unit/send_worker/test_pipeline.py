@@ -196,7 +196,7 @@ def test_credentials_that_are_refused_pause_a_broadcast_and_lose_nobody(mode: De
         assert 0 < tries <= 2 * 100
 
         refused = False
-        await store.resume(broadcast)
+        await store.changes.resume(broadcast)
         await world.finished(broadcast)
 
         assert world.states(broadcast) == {State.SENT: 1_000}
@@ -346,7 +346,7 @@ def test_a_cancelled_broadcast_stops_within_seconds_and_its_sums_add_up() -> Non
         await asyncio.sleep(15)
 
         cancelled_at = world.account.now()
-        await world.app().broadcasts.cancel(broadcast, at=cancelled_at)
+        await world.app().broadcasts.changes.cancel(broadcast, at=cancelled_at)
         posted = len(world.connector.posted_at)
         await world.finished(broadcast)
 

@@ -171,7 +171,7 @@ def test_runs_grow_and_hold_each_source_in_order() -> None:
         await plan_to_the_end(world, broadcast)
 
         names_of_runs = (await store_of(world).cursor(broadcast)).cursor.run_names
-        runs = [await store_of(world).run(broadcast, name) for name in names_of_runs]
+        runs = [await store_of(world).runs.read(broadcast, name) for name in names_of_runs]
 
         assert [len(keys) for _, keys in runs] == [1_000, 2_000, 2_000]
         assert all(kind == "user" and keys == sorted(keys) for kind, keys in runs)
@@ -303,7 +303,7 @@ def test_a_cancelled_plan_stops(at: float) -> None:
         world.account.use_hook(slow)
         planning = asyncio.create_task(a_planner(world).handle(broadcast))
         await asyncio.sleep(at)
-        await store_of(world).cancel(broadcast, at=world.account.now())
+        await store_of(world).changes.cancel(broadcast, at=world.account.now())
         cursor = (await store_of(world).cursor(broadcast)).cursor
         await planning
 

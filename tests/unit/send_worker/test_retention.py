@@ -34,7 +34,7 @@ async def ended(house: House, *, key: str, days_ago: float, people: int = 3) -> 
     house.now = now - days_ago * DAY
     audience = {"users": [user(number) for number in range(people)]}
     broadcast_id = (await house.acceptance.accept(a_request(key=key, audience=audience))).broadcast_id
-    await house.broadcasts.finish(broadcast_id, at=house.now, sums=f"S{people}", revised_sums="", revision=0)
+    await house.broadcasts.changes.finish(broadcast_id, at=house.now, sums=f"S{people}", revised_sums="", revision=0)
     await house.directory.close(broadcast_id)
     house.now = now
     return broadcast_id
@@ -105,7 +105,7 @@ async def test_what_the_sweep_still_looks_after_stays() -> None:
 async def test_time_counts_from_the_end_not_from_the_acceptance() -> None:
     house = House()
     old = await ended(house, key="old", days_ago=91)
-    await house.broadcasts.finish(old, at=house.now - DAY, sums="S3", revised_sums="", revision=0)
+    await house.broadcasts.changes.finish(old, at=house.now - DAY, sums="S3", revised_sums="", revision=0)
 
     await a_retention(house).run()
 

@@ -347,7 +347,7 @@ def test_a_resume_goes_on_at_once_and_nobody_is_lost() -> None:
 def test_a_broadcast_that_stands_still_can_be_taken_back(reason: PauseReason) -> None:
     async def scenario(world: World) -> None:
         broadcast = await begun(world, seconds=8)
-        assert await world.app().broadcasts.pause(broadcast, reason, at=world.account.now())
+        assert await world.app().broadcasts.changes.pause(broadcast, reason, at=world.account.now())
         await asyncio.sleep(60)
         sent = sum(world.connector.received.values())
 
@@ -424,7 +424,7 @@ def test_a_retry_reaches_those_whose_deliveries_ended_so(body: dict[str, Any], r
 def test_a_retry_of_a_cancelled_broadcast_reaches_whom_it_did_not() -> None:
     async def scenario(world: World) -> None:
         broadcast = await begun(world, seconds=8)
-        await world.app().broadcasts.cancel(broadcast, at=world.account.now())
+        await world.app().broadcasts.changes.cancel(broadcast, at=world.account.now())
         await world.finished(broadcast)
         sent = sum(world.connector.received.values())
 

@@ -14,7 +14,8 @@ from shared.domain.pacing import Pace
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
-from shared.storage.broadcasts import Broadcasts, due_key, lane_key
+from shared.storage.broadcast_keys import due_key, lane_key
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.pace import PaceRows
 from shared.storage.rows import insert, merge
 from shared.teams.answers import Answer, Verdict
@@ -300,7 +301,7 @@ def test_what_stood_in_sending_at_a_kill_is_uncertain_after_a_cancel() -> None:
         assert standing > 0
         await asyncio.sleep(50)
         # A nudge that was under way meets the cancel: the lease of the dead holder is old by now.
-        await store_of(world).cancel(broadcast, at=world.account.now())
+        await store_of(world).changes.cancel(broadcast, at=world.account.now())
         await world.account.queue(names.SEND_QUEUE).put(pack_nudge(Nudge(broadcast=broadcast, batch=0)))
         world.start()
 

@@ -18,7 +18,8 @@ from shared.envelopes import unpack_nudge
 from shared.errors import StorageUnavailable
 from shared.nudging import MOST_DUE
 from shared.storage import names
-from shared.storage.broadcasts import Broadcasts, due_key, lane_key, parked_key
+from shared.storage.broadcast_keys import due_key, lane_key, parked_key
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
 from shared.storage.rows import Operation, insert, merge
 from tests.twins.accepting import KnownEverybody
@@ -259,7 +260,7 @@ def test_a_stopped_broadcast_is_closed_after_its_time_with_sums_that_add_up(
     async def scenario(desk: Desk) -> None:
         await desk.open(expires_at=None if is_cancelled else EPOCH)
         if is_cancelled:
-            await desk.store.cancel(ID, at=EPOCH)
+            await desk.store.changes.cancel(ID, at=EPOCH)
         batch = await desk.store.batch(ID, 0)
         assert batch is not None
         await desk.store.write_batch(ID, batch, Progress(outcomes="Ssdp", notes={2: Note()}), writer="w", writes=1)

@@ -9,7 +9,7 @@ from send_worker.sender import MOST_FRUITLESS
 from shared.domain.outcomes import State
 from shared.errors import RowConflict
 from shared.storage import names
-from shared.storage.broadcasts import parked_key
+from shared.storage.broadcast_keys import parked_key
 from shared.storage.rows import insert
 from tests.twins.loop import run_virtually
 from tests.twins.world import World
@@ -38,7 +38,7 @@ async def parked(world: World) -> str:
     await store.write_batch(broadcast_id, batch, hopeless, writer="w", writes=1, settle=True)
     world.start()
     await world.instances[0].pipeline.sender.handle(broadcast_id, 0)
-    assert await store.parked(broadcast_id, limit=1) == [0]
+    assert await store.parked.numbers(broadcast_id, limit=1) == [0]
     return broadcast_id
 
 
@@ -50,7 +50,7 @@ def test_a_batch_that_was_given_back_is_sent_and_its_broadcast_ends(nudged: bool
         batch = await app.broadcasts.batch(broadcast_id, 0)
         assert batch is not None
 
-        await app.broadcasts.unpark(broadcast_id, batch, at=app.clock.now())
+        await app.broadcasts.parked.unpark(broadcast_id, batch, at=app.clock.now())
         if nudged:
             await app.nudging.batch(broadcast_id, 0)
         await world.finished(broadcast_id, within=400)
@@ -69,10 +69,10 @@ def test_a_batch_is_given_back_once() -> None:
         app = world.app()
         batch = await app.broadcasts.batch(broadcast_id, 0)
         assert batch is not None
-        await app.broadcasts.unpark(broadcast_id, batch, at=app.clock.now())
+        await app.broadcasts.parked.unpark(broadcast_id, batch, at=app.clock.now())
 
         with pytest.raises(RowConflict):
-            await app.broadcasts.unpark(broadcast_id, batch, at=app.clock.now())
+            await app.broadcasts.parked.unpark(broadcast_id, batch, at=app.clock.now())
 
     in_a_world(scenario)
 
@@ -90,7 +90,7 @@ def test_a_marker_that_stands_is_kept() -> None:
         batch = await store.batch(broadcast_id, 0)
         assert batch is not None
 
-        await store.unpark(broadcast_id, batch, at=0.0)
+        await store.parked.unpark(broadcast_id, batch, at=0.0)
 
         assert [one.key for one in await store.due_markers(broadcast_id, limit=9)] == [marker]
         assert parked_key(0) not in world.account.table(names.BROADCASTS).rows(broadcast_id)

@@ -102,7 +102,7 @@ async def test_same_request_again_is_the_same_broadcast_and_nudges_again() -> No
 async def test_same_request_again_does_not_nudge_a_broadcast_that_has_ended() -> None:
     house = House()
     first = await house.acceptance.accept(a_request())
-    await house.broadcasts.finish(first.broadcast_id, at=house.now, sums="S1", revised_sums="", revision=0)
+    await house.broadcasts.changes.finish(first.broadcast_id, at=house.now, sums="S1", revised_sums="", revision=0)
     await house.directory.close(first.broadcast_id)
     house.sends.take()
 

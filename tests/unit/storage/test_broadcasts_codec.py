@@ -11,7 +11,7 @@ from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Prior
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import LARGEST_RUN, Cursor, Phase, by_transaction, cut
 from shared.storage import broadcast_rows as codec
-from shared.storage.broadcasts import batch_key
+from shared.storage.broadcast_keys import batch_key
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Values, check_limits, insert, merge, upsert
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
