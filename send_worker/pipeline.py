@@ -42,7 +42,6 @@ def build_pipeline(app: App) -> Pipeline:
             pacers=app.pacers,
             speaker=Speaker(app.connector, app.conversations, app.windows, clock, app_id=app.settings.app_id),
             witness=Witness(app.conversations, clock),
-            sends=sends,
             nudging=app.nudging,
             clock=clock,
         ),

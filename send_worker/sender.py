@@ -6,7 +6,6 @@ A nudge names a batch and carries nothing else: lost, doubled, late or for a fin
 import logging
 import random
 from dataclasses import dataclass, field
-from secrets import token_hex
 
 from send_worker.batch_run import BatchRun, End
 from send_worker.brakes import Brakes
@@ -14,32 +13,26 @@ from send_worker.claim import Claim
 from send_worker.elapsed import monotonic
 from send_worker.group import GroupPoster
 from send_worker.heads import Heads
+from send_worker.settling import settle_batch
 from send_worker.speaker import Speaker
 from send_worker.stake import Stake
+from send_worker.taking import Taking
 from send_worker.witness import Witness
-from shared.domain.batches import Batch
-from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
-from shared.domain.lanes import lane_of
-from shared.domain.revisions import begin
-from shared.envelopes import Nudge, pack_nudge
+from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.nudging import Nudging
 from shared.pacer import Pacer, Pacers
-from shared.ports import Clock, Queue
-from shared.storage.broadcast_keys import due_key, lane_key, parked_key
+from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
-from shared.storage.rows import Operation, delete, insert, merge, upsert
 from shared.telemetry import log_event
 
 BUDGET_SECONDS = 30.0
 """One invocation goes on along its lane for so long, then it hands over by a nudge."""
 MOST_BATCHES = 12
 """Batches of one tenant that may be worked on in one process, so that tenants do not block each other."""
-HOLDER_WAIT = 3.0
 PROBE_SECONDS = 45.0
 LONGEST_DELAY = 1800.0
-MOST_FRUITLESS = 5
-"""Claims in a row without an answer after which a batch is set aside: it may be what kills its process."""
+"""A nudge lives for an hour; where its time is further away the sweep nudges until then."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +58,6 @@ class Sender:
         pacers: Pacers,
         speaker: Speaker,
         witness: Witness,
-        sends: Queue,
         nudging: Nudging,
         clock: Clock,
     ) -> None:
@@ -73,11 +65,11 @@ class Sender:
         self._pacers = pacers
         self._speaker = speaker
         self._witness = witness
-        self._sends = sends
         self._nudging = nudging
         self._clock = clock
         self._heads = Heads(store, clock)
         self._brakes = Brakes(store, self._heads, clock)
+        self._taking = Taking(store, self._heads, nudging)
         self._tenants: dict[str, _Tenant] = {}
 
     async def handle(self, broadcast_id: str, number: int) -> None:
@@ -111,7 +103,7 @@ class Sender:
             return
         delay = random.uniform(2.0, 6.0)  # noqa: S311 - jitter between instances is no secret
         tenant.put_back[broadcast_id, number] = now + delay
-        await self._nudge(broadcast_id, number, delay=delay)
+        await self._nudging.batch(broadcast_id, number, delay=delay)
 
     async def _resume_if_authorized(self, broadcast: Broadcast) -> None:
         """Let a broadcast go on that stood still because its credentials were refused, once a token can be had.
@@ -134,7 +126,7 @@ class Sender:
     async def _walk(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> None:
         """Work on a batch and on what follows it in its lane, while there is time."""
         until = monotonic() + BUDGET_SECONDS
-        claim = await self._take(broadcast, number, tenant)
+        claim = await self._taking.take(broadcast, number, stake=tenant.stake)
         while claim is not None:
             had_place = claim.has_place
             run = self._run(claim, tenant, await self._heads.message(claim.broadcast))
@@ -146,7 +138,8 @@ class Sender:
                     await claim.settle(keep_place=True)
                     if end is End.FAR_AWAY and not claim.is_lost:
                         jitter = random.uniform(0.8, 1.3)  # noqa: S311 - jitter between instances is no secret
-                        await self._nudge(broadcast.id, claim.number, delay=run.wait * jitter)
+                        delay = min(run.wait * jitter, LONGEST_DELAY)
+                        await self._nudging.batch(broadcast.id, claim.number, delay=delay)
                     return
                 following = await self._settle(claim, may_go_on=monotonic() < until)
                 if claim.is_lost:
@@ -156,10 +149,10 @@ class Sender:
             if following is None and had_place:
                 number = claim.number + broadcast.lanes
                 if monotonic() >= until:
-                    await self._nudge(broadcast.id, number)
+                    await self._nudging.batch(broadcast.id, number)
                     return
                 # Read again after the lane's step: a planner that wrote the batch before it did not see the step.
-                following = await self._take(broadcast, number, tenant)
+                following = await self._taking.take(broadcast, number, stake=tenant.stake)
             claim = following
             if claim is not None and (await self._heads.head(broadcast.id)).revision != broadcast.revision:
                 # The lanes of another revision have started: this one's are of no use any more.
@@ -167,44 +160,6 @@ class Sender:
                 claim.give_back_stake()
                 return
         await self._look_for_the_end(broadcast)
-
-    async def _take(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> Claim | None:
-        """Claim a batch that still needs work; None where there is none, or where it is somebody else's."""
-        batch = await self._store.batch(broadcast.id, number)
-        if batch is None or not await self._is_mine_to_take(broadcast, batch):
-            return None
-        progress = begin(batch.progress, broadcast.revision)
-        is_left = not progress.placed and not progress.due_marker
-        if is_left and (progress.is_final or progress.fruitless >= MOST_FRUITLESS):
-            return None
-        stopped = await self._heads.is_stopped(broadcast.id)
-        if await self._heads.is_held(broadcast.id) or (stopped and not broadcast.revision):
-            # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
-            return None
-        claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=tenant.stake, stopped=stopped)
-        if batch.progress.fruitless >= MOST_FRUITLESS:
-            await self._park(claim)
-            return None
-        return claim if await claim.claim() else None
-
-    async def _is_mine_to_take(self, broadcast: Broadcast, batch: Batch) -> bool:
-        """Whether a batch is free, and is of this process's revision or next to come to it."""
-        behind = batch.progress.revision < broadcast.revision
-        if batch.progress.revision > broadcast.revision:
-            # The head is seconds old: by it the old words would come back.
-            self._heads.forget(broadcast.id)
-            await self._nudge(broadcast.id, batch.number, delay=1.0)
-            return False
-        if batch.is_held(LEASE_SECONDS):
-            if behind:
-                # Its holder works for an earlier revision's lane: nobody else would go on along this one.
-                await self._nudge(broadcast.id, batch.number, delay=HOLDER_WAIT)
-            return False
-        if not behind:
-            return True
-        # A revision comes to a batch by its lane alone: whoever took one out of its turn would make the lane jump.
-        lanes = await self._store.lanes(broadcast.id, broadcast.revision)
-        return any(lane.batch == batch.number for lane in lanes)
 
     def _run(self, claim: Claim, tenant: _Tenant, message: bytes) -> BatchRun:
         poster = GroupPoster(
@@ -227,49 +182,10 @@ class Sender:
         )
 
     async def _settle(self, claim: Claim, *, may_go_on: bool) -> Claim | None:
-        """Give the batch back, in one transaction with its due marker, its lane's step and the next batch's claim."""
+        """Give the batch back, and have the next one of its lane for it where there is time; the claim of that one."""
         stopped = await self._heads.is_stopped(claim.broadcast.id)
-        marker, also = self._due_marker(claim, sending=not stopped)
-        if not claim.has_place:
-            await claim.settle(due_marker=marker, also=also)
-            return None
-        also.append(self._lane_step(claim))
-        following = None
-        if may_go_on:
-            following = await self._store.batch(claim.broadcast.id, claim.number + claim.broadcast.lanes)
-        if following is None or not _can_follow(following, claim.broadcast):
-            await claim.settle(due_marker=marker, also=also)
-            return None
-        return await claim.settle(due_marker=marker, also=also, following=following, following_lease=token_hex(8))
-
-    async def _park(self, claim: Claim) -> None:
-        """Set a batch aside, with an alarm, and let its lane go on: its deliveries stay open until it is replayed."""
-        also = [upsert(parked_key(claim.number), {"fruitless": MOST_FRUITLESS})]
-        had_place = claim.has_place
-        if had_place:
-            also.append(self._lane_step(claim))
-        if claim.due_marker:
-            also.append(delete(claim.due_marker))
-        await claim.settle(due_marker="", also=also)
-        if claim.is_lost:
-            return
-        log_event(logger, "batch_parked", level=logging.ERROR, broadcast=claim.broadcast.id, batch=claim.number)
-        if had_place:
-            await self._nudge(claim.broadcast.id, claim.number + claim.broadcast.lanes)
-
-    def _due_marker(self, claim: Claim, *, sending: bool) -> tuple[str, list[Operation]]:
-        """The marker that a batch's leftovers need from now on, and the operations that bring it about."""
-        due_at = claim.deliveries.next_due_at(sending=sending)
-        marker = "" if due_at is None else due_key(due_at, claim.number)
-        if marker == claim.due_marker:
-            return marker, []
-        operations = [delete(claim.due_marker)] if claim.due_marker else []
-        return marker, [*operations, insert(marker, {})] if marker else operations
-
-    def _lane_step(self, claim: Claim) -> Operation:
-        # It needs no ETag: only the one transaction that takes a batch's place can step its lane from there.
-        lanes = claim.broadcast.lanes
-        return merge(lane_key(lane_of(claim.number, lanes), claim.broadcast.revision), {"batch": claim.number + lanes})
+        following = await self._taking.following(claim) if may_go_on and claim.has_place else None
+        return await settle_batch(claim, sending=not stopped, following=following)
 
     async def _look_for_the_end(self, broadcast: Broadcast) -> None:
         """Have the broadcast closed when all lanes are through; a lane that stands still is the sweep's."""
@@ -279,14 +195,3 @@ class Sender:
             lane.batch >= cursor.batches for lane in await self._store.lanes(broadcast.id, broadcast.revision)
         ):
             await self._nudging.plan(broadcast.id)
-
-    async def _nudge(self, broadcast_id: str, number: int, *, delay: float = 0) -> None:
-        # A nudge lives for an hour; where its time is further away the sweep nudges until then.
-        delay = min(delay, LONGEST_DELAY)
-        await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)), delay=delay)
-
-
-def _can_follow(batch: Batch, broadcast: Broadcast) -> bool:
-    """Whether a batch can be claimed by the handover of the one before it in its lane."""
-    is_free = not batch.is_held(LEASE_SECONDS) and batch.progress.fruitless < MOST_FRUITLESS
-    return is_free and batch.progress.revision <= broadcast.revision

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from send_worker import decisions
+from send_worker import decisions, settling
+from send_worker.claim import Claim
 from send_worker.deliveries import Deliveries
 from send_worker.heads import Heads
-from send_worker.sender import Sender
 from send_worker.stake import Stake
 from send_worker.sweep import Sweep
 from shared.domain.batches import Batch
@@ -17,6 +17,7 @@ from shared.domain.broadcasts import DeliveryMode
 from shared.domain.outcomes import Outcome
 from shared.pacer import Pacer
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.rows import Operation
 from shared.teams.answers import Verdict
 from tests.simulation.storm import draw_storm
 from tests.simulation.world import run_storm
@@ -96,18 +97,18 @@ def at_most_once_resends() -> AbstractContextManager[object]:
 
 def no_due_markers() -> AbstractContextManager[object]:
     """Leftovers are forgotten when their batch leaves its lane."""
-    return patch.object(Sender, "_due_marker", lambda *_rest, **_named: ("", []))
+    return patch.object(settling, "due_marker", lambda *_rest, **_named: ("", []))
 
 
 def lanes_step_by_two() -> AbstractContextManager[object]:
     """Every other batch of a lane is left out."""
-    step = Sender._lane_step
+    step = settling.lane_step
 
-    def two(sender: Sender, claim: Any) -> Any:
-        operation = step(sender, claim)
+    def two(claim: Claim) -> Operation:
+        operation = step(claim)
         return replace(operation, values={"batch": int(operation.values["batch"]) + claim.broadcast.lanes})
 
-    return patch.object(Sender, "_lane_step", two)
+    return patch.object(settling, "lane_step", two)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from send_worker.sender import MOST_FRUITLESS
+from send_worker.taking import MOST_FRUITLESS
 from shared.domain.broadcasts import DeliveryMode, PauseReason, Priority, unpack_counts
 from shared.domain.outcomes import Outcome, State
 from shared.errors import RowConflict

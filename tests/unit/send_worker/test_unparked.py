@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from send_worker.sender import MOST_FRUITLESS
+from send_worker.taking import MOST_FRUITLESS
 from shared.domain.outcomes import State
 from shared.errors import RowConflict
 from shared.storage import names

@@ -1,0 +1,40 @@
+"""Settling a batch that was tried: what is written along with its results and its lease, in the same transaction."""
+
+from secrets import token_hex
+
+from send_worker.claim import Claim
+from shared.domain.batches import Batch
+from shared.domain.lanes import lane_of
+from shared.storage.broadcast_keys import due_key, lane_key
+from shared.storage.rows import Operation, delete, insert, merge
+
+
+async def settle_batch(claim: Claim, *, sending: bool, following: Batch | None) -> Claim | None:
+    """Give a batch back together with its due marker, its lane's step and the claim of the batch that follows it.
+
+    Answers that claim; None where nothing follows, or where somebody else has taken it. `sending` is false after a
+    stop.
+    """
+    marker, also = due_marker(claim, sending=sending)
+    if claim.has_place:
+        also.append(lane_step(claim))
+    if following is None:
+        return await claim.settle(due_marker=marker, also=also)
+    return await claim.settle(due_marker=marker, also=also, following=following, following_lease=token_hex(8))
+
+
+def due_marker(claim: Claim, *, sending: bool) -> tuple[str, list[Operation]]:
+    """The marker that a batch's leftovers need from now on, and the operations that bring it about."""
+    due_at = claim.deliveries.next_due_at(sending=sending)
+    marker = "" if due_at is None else due_key(due_at, claim.number)
+    if marker == claim.due_marker:
+        return marker, []
+    operations = [delete(claim.due_marker)] if claim.due_marker else []
+    return marker, [*operations, insert(marker, {})] if marker else operations
+
+
+def lane_step(claim: Claim) -> Operation:
+    """The operation by which a lane goes on from this batch to the next."""
+    # It needs no ETag: only the one transaction that takes a batch's place can step its lane from there.
+    lanes = claim.broadcast.lanes
+    return merge(lane_key(lane_of(claim.number, lanes), claim.broadcast.revision), {"batch": claim.number + lanes})
