@@ -12,6 +12,7 @@ from messages.poison import PoisonKeeper
 from messages.poison_api import PoisonApi
 from messages.replay import Replay
 from messages.reports import Reports
+from messages.tenant_api import TenantApi
 from messages.wishes import Wishes
 from shared.composition import App
 from shared.storage.names import INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
@@ -40,7 +41,7 @@ def broadcast_api(app: App) -> BroadcastApi:
         search=app.search,
         clock=app.clock,
         tenants=app.settings.tenants,
-        pace=app.settings.pace,
+        pacers=app.pacers,
         new_key=lambda: uuid4().hex,
     )
 
@@ -51,7 +52,7 @@ def wishes(app: App) -> Wishes:
         broadcasts=app.broadcasts,
         directory=app.directory,
         acceptance=app.acceptance,
-        reports=Reports(app.broadcasts, clock=app.clock, pace=app.settings.pace),
+        reports=Reports(app.broadcasts, pacers=app.pacers, clock=app.clock),
         nudging=app.nudging,
         clock=app.clock,
         new_key=lambda: uuid4().hex,
@@ -72,6 +73,13 @@ def people_api(app: App) -> PeopleApi:
         app.conversations,
         clock=app.clock,
         tenants=app.settings.tenants,
+    )
+
+
+def tenant_api(app: App) -> TenantApi:
+    """What answers operators who stop a tenant's sending."""
+    return TenantApi(
+        app.broadcasts, app.directory, pacers=app.pacers, nudging=app.nudging, tenants=app.settings.tenants
     )
 
 

@@ -98,6 +98,12 @@ def already_recalled(broadcast_id: str) -> Problem:
     )
 
 
+def unknown_tenant(tenant: str) -> Problem:
+    """The app does not serve this tenant."""
+    detail = f"the app does not serve the tenant {tenant!r} (HERALD_ALLOWED_TENANTS)"
+    return Problem(HTTPStatus.NOT_FOUND, "unknown-tenant", "No such tenant", detail)
+
+
 def edited_meanwhile(broadcast_id: str) -> Problem:
     """Several edits met."""
     detail = f"broadcast {broadcast_id} was edited by others at this moment: look at it, and ask again"

@@ -1,6 +1,7 @@
 """Reports: where a broadcast stands, and what became of each delivery. Both count open deliveries by the same rule."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,11 @@ from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, c
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
 from shared.domain.recipients import identifier_of, kind_of
+from shared.domain.rehearsals import Mode, Prospect, requests_for, unpack_prospects
 from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report
 from shared.domain.revisions import Revised, RevisionKind
 from shared.errors import BroadcastNotFound
+from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 
@@ -29,15 +32,16 @@ class DeliveryPage:
 
 
 class Reports:
-    """Reads broadcasts for people. `pace` is the tenants' limit in requests per second."""
+    """Reads broadcasts for people."""
 
-    def __init__(self, broadcasts: Broadcasts, *, clock: Clock, pace: float | None) -> None:
+    def __init__(self, broadcasts: Broadcasts, *, pacers: Pacers, clock: Clock) -> None:
         self._broadcasts = broadcasts
+        self._pacers = pacers
         self._clock = clock
-        self._pace = pace
 
     async def state(self, broadcast: Broadcast) -> BroadcastState:
         """The one word for where a broadcast stands, by two reads."""
+        broadcast = await self._as_it_stands(broadcast)
         cursor = (await self._broadcasts.cursor(broadcast.id)).cursor
         return _state(broadcast, cursor, now=self._clock.now())
 
@@ -59,7 +63,7 @@ class Reports:
 
         Raises BroadcastNotFound.
         """
-        broadcast = await self._broadcasts.head(broadcast_id)
+        broadcast = await self._as_it_stands(await self._broadcasts.head(broadcast_id))
         cursor = (await self._broadcasts.cursor(broadcast_id)).cursor
         now = self._clock.now()
         report = await self._sums(broadcast, cursor, now)
@@ -78,6 +82,9 @@ class Reports:
             "finished_at": instant(broadcast.finished_at),
             "delivery": broadcast.delivery,
             "priority": broadcast.priority,
+            "mode": broadcast.mode,
+            "ramp": _ramp(broadcast, cursor),
+            "rehearsal": await self._rehearsal(broadcast, cursor),
             "planned": cursor.is_finished,
             "counted_at": instant(report.counted_at),
             "total": report.total,
@@ -85,7 +92,7 @@ class Reports:
             "reasons": {reason.value: number for reason, number in report.reasons.items()},
             "revision": _revision(broadcast, report),
             "rate": round(report.rate, 1),
-            "estimated_end_at": instant(report.ends_at(broadcast, now=report.counted_at, pace=self._pace))
+            "estimated_end_at": instant(report.ends_at(broadcast, now=report.counted_at, pace=self._pacers.ceiling))
             if running
             else None,
             "links": {"self": links.broadcast(broadcast.id), "deliveries": links.deliveries(broadcast.id)},
@@ -102,6 +109,25 @@ class Reports:
             next=following[0].number if following else None,
         )
 
+    async def _rehearsal(self, broadcast: Broadcast, cursor: Cursor) -> dict[str, Any] | None:
+        """What a dry run has counted so far; None for every other broadcast."""
+        if broadcast.mode is not Mode.DRY_RUN:
+            return None
+        counts = unpack_prospects(cursor.prospects)
+        content = await self._broadcasts.content(broadcast.id, broadcast.content_revision)
+        wait = 0.0 if broadcast.ramp is None or counts.total() <= broadcast.ramp.people else broadcast.ramp.wait
+        pace = self._pacers.ceiling
+        seconds = None if pace is None else math.ceil(requests_for(counts) / pace + wait)
+        return {
+            "recipients": counts.total(),
+            "counts": {prospect.value: counts[prospect] for prospect in Prospect},
+            "message_bytes": len(content),
+            "estimated_seconds": seconds,
+        }
+
+    async def _as_it_stands(self, broadcast: Broadcast) -> Broadcast:
+        return broadcast.under(tenant_stopped=await self._pacers.of(broadcast.tenant).switch.is_stopped())
+
     async def _sums(self, broadcast: Broadcast, cursor: Cursor, now: float) -> Report:
         if broadcast.finished_at is not None:
             return final_report(broadcast)
@@ -115,6 +141,14 @@ class Reports:
         async for row in self._broadcasts.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
             tally.add(row)
         return tally.report()
+
+
+def _ramp(broadcast: Broadcast, cursor: Cursor) -> dict[str, Any] | None:
+    """The slow start; `goes_on_at` is null until its first people were tried."""
+    if broadcast.ramp is None:
+        return None
+    ramp = broadcast.ramp
+    return {"people": ramp.people, "wait_seconds": ramp.wait, "goes_on_at": instant(cursor.goes_on_at or None)}
 
 
 def _revision(broadcast: Broadcast, report: Report) -> dict[str, Any] | None:

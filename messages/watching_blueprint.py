@@ -1,4 +1,4 @@
-"""The functions of those who watch: people's deliveries, reachability, poison and its replay. Each parses and answers.
+"""The functions of those who watch and, if need be, step in. Each parses and answers.
 
 All take a function key: an operator can be given the key of one function alone, while the master key, which the level
 `admin` would ask for, also opens the host's own management. Routes do not begin with `admin`, which the host keeps.
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import azure.functions as func
 
 from messages.answers import Answer
-from messages.parts import people_api, poison_api, poison_keeper
+from messages.parts import people_api, poison_api, poison_keeper, tenant_api
 from messages.problems import answering
 from shared.composition import App, Part, compose
 from shared.storage.names import (
@@ -47,6 +47,27 @@ async def reachability_people(req: func.HttpRequest) -> func.HttpResponse:
     """List who can be reached and who cannot."""
     accept = req.headers.get("Accept", "")
     return await _answer(people_api, lambda api: api.people(req.params, accept=accept, url=req.url))
+
+
+@blueprint.function_name("tenants_get")
+@blueprint.route("tenants/{tenant_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def tenants_get(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell whether a tenant's sending is stopped."""
+    return await _answer(tenant_api, lambda api: api.get(_tenant(req)))
+
+
+@blueprint.function_name("tenants_stop")
+@blueprint.route("tenants/{tenant_id}/stop", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def tenants_stop(req: func.HttpRequest) -> func.HttpResponse:
+    """Stop all of a tenant's sending."""
+    return await _answer(tenant_api, lambda api: api.stop(_tenant(req)))
+
+
+@blueprint.function_name("tenants_resume")
+@blueprint.route("tenants/{tenant_id}/resume", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def tenants_resume(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a tenant's sending go on."""
+    return await _answer(tenant_api, lambda api: api.resume(_tenant(req)))
 
 
 @blueprint.function_name("poison_list")
@@ -103,3 +124,7 @@ async def _answer(part: Callable[[App], Part], use: Callable[[Part], Awaitable[A
 
 async def _use(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> Answer:
     return await use((await compose()).part(part))
+
+
+def _tenant(req: func.HttpRequest) -> str:
+    return str(req.route_params.get("tenant_id", ""))

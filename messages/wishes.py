@@ -89,9 +89,10 @@ class Wishes:
             tenant=source.tenant,
             key=chosen.key or self._new_key(),
             audience=Audience(derived=derived(broadcast_id, states=chosen.states or (), reasons=chosen.reasons or ())),
-            content=Content(encoded=await self._broadcasts.content(broadcast_id, _content_revision(source))),
+            content=Content(encoded=await self._broadcasts.content(broadcast_id, source.content_revision)),
             delivery=source.delivery,
             priority=source.priority,
+            mode=source.mode,
         )
         accepted = await self._acceptance.accept(request)
         return await self._answer(HTTPStatus.ACCEPTED, accepted.broadcast_id, url)
@@ -111,7 +112,8 @@ class Wishes:
                 raise already_recalled(broadcast_id)
             now = self._clock.now()
             # First, so that the sweep looks after a finished broadcast that is open again.
-            await self._directory.open(broadcast_id, tenant=broadcast.tenant, opened_at=now)
+            revision = broadcast.revision + 1
+            await self._directory.open(broadcast_id, tenant=broadcast.tenant, opened_at=now, revision=revision)
             if await self._broadcasts.changes.revise(broadcast, content=content, at=now):
                 revised = await self._broadcasts.head(broadcast_id)
                 await self._nudging.wake(revised, (await self._broadcasts.cursor(broadcast_id)).cursor)
@@ -152,8 +154,3 @@ def _read(body: bytes, key_header: str | None) -> RetryBody:
     if not chosen.states and not chosen.reasons:
         raise InvalidRequest([Fault(pointer="", detail="whom to try again? name states or reasons")])
     return chosen
-
-
-def _content_revision(broadcast: Broadcast) -> int:
-    """The revision with the newest words; a recall has none of its own."""
-    return broadcast.revision - broadcast.recalled

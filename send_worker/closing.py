@@ -16,6 +16,8 @@ from shared.telemetry import log_event
 
 STOP_SECONDS = SETTLING.total_seconds() + LEASE_SECONDS
 """After a cancel or an expiry nobody holds a batch any more by this time, so that what stands is what counts."""
+BEGINNING_SECONDS = 600.0
+"""A revision that was announced so long ago and has not begun is taken for dead."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +33,10 @@ class Closing:
     async def close_if_ended(self, broadcast_id: str) -> bool:
         """Close the broadcast if nothing is left to do; whether it is closed. Closing it twice changes nothing.
 
-        The `open` row's version is read first: a revision that opens the broadcast again in this moment writes that
-        row anew before it changes the head, and so keeps it.
+        A revision writes the `open` row anew before it opens the broadcast again: so that row is read first, and it
+        stays while the revision that it was written for may still begin.
         """
-        version = await self._directory.open_version(broadcast_id)
+        opening = await self._directory.opening(broadcast_id)
         broadcast = await self._store.head(broadcast_id)
         cursor = (await self._store.cursor(broadcast_id)).cursor
         if broadcast.finished_at is None:
@@ -60,8 +62,8 @@ class Closing:
             if not finished:
                 return False
             log_event(logger, "broadcast_closed", broadcast=broadcast.id, recipients=sums.total())
-        if version is not None:
-            await self._directory.close(broadcast_id, version=version)
+        if opening is not None and (opening.revision <= broadcast.revision or opening.age > BEGINNING_SECONDS):
+            await self._directory.close(broadcast_id, version=opening.version)
         return True
 
     async def _end_plan(self, broadcast: Broadcast) -> bool:

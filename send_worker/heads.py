@@ -7,6 +7,7 @@ from send_worker.elapsed import monotonic
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.retry import LAST_INTENT
 from shared.errors import StorageUnavailable
+from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 
@@ -19,14 +20,22 @@ KEPT = 64
 class Heads:
     """Reads heads, and messages once, for all batches of this process."""
 
-    def __init__(self, store: Broadcasts, clock: Clock) -> None:
+    def __init__(self, store: Broadcasts, pacers: Pacers, clock: Clock) -> None:
         self._store = store
+        self._pacers = pacers
         self._clock = clock
         self._heads: OrderedDict[str, tuple[float, Broadcast]] = OrderedDict()
         self._messages: OrderedDict[str, bytes] = OrderedDict()
 
     async def head(self, broadcast_id: str) -> Broadcast:
-        """The head as it stood at most three seconds ago, or when storage last answered. Raises BroadcastNotFound."""
+        """The head as it stood at most three seconds ago, or when storage last answered. Raises BroadcastNotFound.
+
+        It counts as paused while its tenant's sending is stopped.
+        """
+        broadcast = await self._read(broadcast_id)
+        return broadcast.under(tenant_stopped=await self._pacers.of(broadcast.tenant).switch.is_stopped())
+
+    async def _read(self, broadcast_id: str) -> Broadcast:
         known = self._heads.get(broadcast_id)
         asked_at = monotonic()
         if known is not None and asked_at - known[0] <= FRESH_SECONDS:

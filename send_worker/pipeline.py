@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from send_worker.audience_pages import StoredAudience
 from send_worker.closing import Closing
 from send_worker.counting import Counting
+from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
 from send_worker.retention import Retention
 from send_worker.sender import Sender
-from send_worker.speaker import Speaker
 from send_worker.sweep import Sweep
-from send_worker.witness import Witness
 from shared.composition import App
 
 
@@ -39,13 +38,12 @@ def build_pipeline(app: App) -> Pipeline:
         ),
         sender=Sender(
             store,
-            pacers=app.pacers,
-            speaker=Speaker(app.connector, app.conversations, app.windows, clock, app_id=app.settings.app_id),
-            witness=Witness(app.conversations, clock),
+            outside=teams(app),
+            sandbox=sandbox(app),
             nudging=app.nudging,
             clock=clock,
         ),
-        sweep=Sweep(store, app.directory, app.nudging, clock),
+        sweep=Sweep(store, app.directory, app.pacers, app.nudging, clock),
     )
 
 

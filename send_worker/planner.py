@@ -18,6 +18,7 @@ from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.lanes import BATCH_SIZE
 from shared.domain.plans import ROWS_PER_STEP, Cursor, Phase, by_transaction, cut, leave_out, run_capacity
+from shared.domain.rehearsals import Mode, add_prospects, room_in_ramp
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
 from shared.ports import Clock, Queue
@@ -27,6 +28,7 @@ from shared.telemetry import log_event
 BUDGET_SECONDS = 60.0
 """A planner works for so long, then nudges itself."""
 PAGE_KEYS = 1_000
+TICK_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +98,10 @@ class Planner:
                     return
                 if held.cursor.phase is Phase.COLLECT:
                     held = await self._collect(broadcast, audience, held)
+                elif held.cursor.phase is Phase.RAMP:
+                    held = await self._ramp(broadcast, held)
+                    if held.cursor.phase is Phase.RAMP:
+                        break
                 else:
                     held = await self._emit(broadcast, held, until)
                 broadcast = await self._store.head(broadcast.id)
@@ -132,26 +138,60 @@ class Planner:
         """Walk the collected run and write what no earlier run holds as batch rows."""
         cursor = held.cursor
         fresh = [key for key in await self._fresh_keys(broadcast.id, cursor) if key > cursor.after]
-        portion = ROWS_PER_STEP * BATCH_SIZE
-        for start in range(0, len(fresh), portion):
+        position = 0
+        while position < len(fresh):
             broadcast = await self._store.head(broadcast.id)
             if monotonic() > until or broadcast.stopped_at(self._clock.now()) is not None:
                 return held
-            recipients = await self._lookup.recipients(broadcast.tenant, fresh[start : start + portion])
+            room = self._room(broadcast, held.cursor)
+            if room == 0:
+                return await self._step(broadcast, held, replace(held.cursor, phase=Phase.RAMP))
+            most = ROWS_PER_STEP * BATCH_SIZE if room is None else min(room, ROWS_PER_STEP * BATCH_SIZE)
+            portion = fresh[position : position + most]
+            position += len(portion)
+            recipients = await self._lookup.recipients(broadcast.tenant, portion)
             for batches in by_transaction(cut(recipients)):
                 held = await self._write(broadcast, held, batches)
         done = replace(held.cursor, phase=Phase.COLLECT, after="")
         return await self._step(broadcast, held, done)
 
+    def _room(self, broadcast: Broadcast, cursor: Cursor) -> int | None:
+        """How many recipients may be planned now: in a slow start at most its first people."""
+        ramp = None if broadcast.mode is Mode.DRY_RUN else broadcast.ramp
+        return room_in_ramp(ramp, planned=cursor.recipients, is_over=cursor.goes_on_at > 0)
+
+    async def _ramp(self, broadcast: Broadcast, held: Held) -> Held:
+        """Begin the wait of a slow start once its first people were tried, and end it; it stays in RAMP meanwhile."""
+        cursor, now = held.cursor, self._clock.now()
+        if not cursor.goes_on_at:
+            lanes = await self._store.lanes(broadcast.id, broadcast.revision)
+            if any(lane.batch < cursor.batches for lane in lanes):
+                return held
+            wait = broadcast.ramp.wait if broadcast.ramp else 0.0
+            held = await self._step(broadcast, held, replace(cursor, goes_on_at=now + wait))
+        remaining = held.cursor.goes_on_at - now
+        if remaining <= 0:
+            return await self._step(broadcast, held, replace(held.cursor, phase=Phase.EMIT))
+        if remaining <= TICK_SECONDS:
+            # What is further away is the sweep's, each minute.
+            await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)), delay=remaining)
+        return held
+
     async def _write(self, broadcast: Broadcast, held: Held, batches: list[tuple[Recipient, ...]]) -> Held:
-        """Write rows and the cursor's step, then nudge the lanes that wait for one of the rows."""
+        """Write rows and the cursor's step, then nudge the lanes that wait for one of the rows.
+
+        A dry run only counts: where no row is, nothing can be sent.
+        """
         first = held.cursor.batches
         step = replace(
             held.cursor,
-            batches=first + len(batches),
             recipients=held.cursor.recipients + sum(map(len, batches)),
             after=batches[-1][-1].key,
         )
+        if broadcast.mode is Mode.DRY_RUN:
+            prospects = add_prospects(step.prospects, (one for batch in batches for one in batch))
+            return await self._step(broadcast, held, replace(step, prospects=prospects))
+        step = replace(step, batches=first + len(batches))
         stepped = await self._step(broadcast, held, step, batches)
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
         for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):

@@ -13,15 +13,15 @@ from send_worker.claim import Claim
 from send_worker.elapsed import monotonic
 from send_worker.group import GroupPoster
 from send_worker.heads import Heads
+from send_worker.outside import Outside
 from send_worker.settling import settle_batch
-from send_worker.speaker import Speaker
 from send_worker.stake import Stake
 from send_worker.taking import Taking
-from send_worker.witness import Witness
 from shared.domain.broadcasts import Broadcast, PauseReason
+from shared.domain.rehearsals import Mode
 from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.nudging import Nudging
-from shared.pacer import Pacer, Pacers
+from shared.pacer import Pacer
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.telemetry import log_event
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 class _Tenant:
     """What the batches of one tenant share in this process."""
 
+    outside: Outside
     pacer: Pacer
     stake: Stake
     batches: int = 0
@@ -55,22 +56,20 @@ class Sender:
         self,
         store: Broadcasts,
         *,
-        pacers: Pacers,
-        speaker: Speaker,
-        witness: Witness,
+        outside: Outside,
+        sandbox: Outside,
         nudging: Nudging,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._pacers = pacers
-        self._speaker = speaker
-        self._witness = witness
+        self._outside = outside
+        self._sandbox = sandbox
         self._nudging = nudging
         self._clock = clock
-        self._heads = Heads(store, clock)
+        self._heads = Heads(store, outside.pacers, clock)
         self._brakes = Brakes(store, self._heads, clock)
         self._taking = Taking(store, self._heads, nudging)
-        self._tenants: dict[str, _Tenant] = {}
+        self._tenants: dict[tuple[str, bool], _Tenant] = {}
 
     async def handle(self, broadcast_id: str, number: int) -> None:
         """Answer one nudge. Storage that fails ends the work in silence: the sweep nudges again."""
@@ -85,7 +84,7 @@ class Sender:
         if broadcast.paused is PauseReason.BLOCKED_AUTH:
             await self._resume_if_authorized(broadcast)
             return
-        tenant = self._tenant(broadcast.tenant)
+        tenant = self._tenant(broadcast)
         if tenant.batches >= MOST_BATCHES:
             await self._put_back(tenant, broadcast.id, number)
             return
@@ -110,18 +109,24 @@ class Sender:
 
         A token can be had, too, where the Connector refuses it: so this is tried once in a while, not by each nudge.
         """
-        if self._clock.now() - (broadcast.paused_at or 0.0) < PROBE_SECONDS or not await self._speaker.is_authorized():
+        if self._clock.now() - (broadcast.paused_at or 0.0) < PROBE_SECONDS:
+            return
+        if not await self._outside.speaker.is_authorized():
             return
         self._heads.forget(broadcast.id)
         if await self._store.changes.resume(broadcast.id, reason=PauseReason.BLOCKED_AUTH):
             log_event(logger, "broadcast_resumed", broadcast=broadcast.id)
             await self._nudging.wake(broadcast, (await self._store.cursor(broadcast.id)).cursor)
 
-    def _tenant(self, name: str) -> _Tenant:
-        """The tenant's pacer and stake, made at its first use."""
-        if name not in self._tenants:
-            self._tenants[name] = _Tenant(self._pacers.of(name), Stake(self._pacers.ceiling))
-        return self._tenants[name]
+    def _tenant(self, broadcast: Broadcast) -> _Tenant:
+        """What the broadcast shares with others of its tenant, made at its first use."""
+        is_pretended = broadcast.mode is Mode.SANDBOX
+        key = broadcast.tenant, is_pretended
+        if key not in self._tenants:
+            outside = self._sandbox if is_pretended else self._outside
+            pacers = outside.pacers
+            self._tenants[key] = _Tenant(outside, pacers.of(broadcast.tenant), Stake(pacers.ceiling))
+        return self._tenants[key]
 
     async def _walk(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> None:
         """Work on a batch and on what follows it in its lane, while there is time."""
@@ -165,9 +170,9 @@ class Sender:
         poster = GroupPoster(
             claim,
             heads=self._heads,
-            speaker=self._speaker,
+            speaker=tenant.outside.speaker,
             brakes=self._brakes,
-            witness=self._witness,
+            witness=tenant.outside.witness,
             pacer=tenant.pacer,
             clock=self._clock,
             activity=message,
@@ -188,9 +193,9 @@ class Sender:
         return await settle_batch(claim, sending=not stopped, following=following)
 
     async def _look_for_the_end(self, broadcast: Broadcast) -> None:
-        """Have the broadcast closed when all lanes are through; a lane that stands still is the sweep's."""
+        """Have the broadcast closed, or its slow start go on, once all lanes are through; the sweep does it else."""
         cursor = (await self._store.cursor(broadcast.id)).cursor
-        is_planned = cursor.is_finished or broadcast.stopped_at(self._clock.now()) is not None
+        is_planned = cursor.waits_for_lanes or broadcast.stopped_at(self._clock.now()) is not None
         if is_planned and all(
             lane.batch >= cursor.batches for lane in await self._store.lanes(broadcast.id, broadcast.revision)
         ):

@@ -12,8 +12,6 @@ from shared.domain.clouds import CLOUDS, CloudName
 from shared.domain.recipients import RecipientKind, identifier_of, kind_of
 from shared.errors import ServiceHostRefused, StorageError, TokenRefused, TokenUnavailable
 from shared.ports import Clock
-from shared.storage.conversations import Conversations
-from shared.storage.windows import WindowRows
 from shared.teams.answers import Answer, Verdict
 from shared.teams.protocol import (
     Request,
@@ -43,6 +41,23 @@ class Connector(Protocol):
         """Make sure that a token is at hand. Raises TokenRefused or TokenUnavailable."""
 
 
+class References(Protocol):
+    """What is changed of conversation references."""
+
+    async def keep_created(self, tenant: str, key: str, *, conversation: str, service_url: str, at: str) -> None:
+        """Store a conversation that was created."""
+
+    async def move(self, tenant: str, key: str, service_url: str) -> None:
+        """Store the service URL that a recipient really has."""
+
+
+class ConversationWindows(Protocol):
+    """What limits the messages of one conversation."""
+
+    async def take(self, tenant: str, key: str, *, patience: float) -> float:
+        """Take the next place; seconds to wait until it is there. Further away than `patience`, none is taken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
     """What became of a message. `conversation` is the (quoted) one that had to be created; empty where none was."""
@@ -57,7 +72,13 @@ class Speaker:
     """Turns a recipient into calls to the Connector."""
 
     def __init__(
-        self, connector: Connector, conversations: Conversations, windows: WindowRows, clock: Clock, *, app_id: str
+        self,
+        connector: Connector,
+        conversations: References,
+        windows: ConversationWindows,
+        clock: Clock,
+        *,
+        app_id: str,
     ) -> None:
         self._connector = connector
         self._conversations = conversations

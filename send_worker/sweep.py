@@ -11,6 +11,7 @@ from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
 from shared.domain.reports import LIVE_BATCHES
 from shared.errors import BroadcastNotFound, StorageError
 from shared.nudging import Nudging
+from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.directory import Directory, OpenBroadcast
@@ -30,9 +31,10 @@ logger = logging.getLogger(__name__)
 class Sweep:
     """Looks after all open broadcasts."""
 
-    def __init__(self, store: Broadcasts, directory: Directory, nudging: Nudging, clock: Clock) -> None:
+    def __init__(self, store: Broadcasts, directory: Directory, pacers: Pacers, nudging: Nudging, clock: Clock) -> None:
         self._store = store
         self._directory = directory
+        self._pacers = pacers
         self._nudging = nudging
         self._clock = clock
         self._looked_at = clock.now()
@@ -76,6 +78,7 @@ class Sweep:
     async def _look_at(self, opened: OpenBroadcast) -> None:
         try:
             broadcast = await self._store.head(opened.broadcast_id)
+            broadcast = broadcast.under(tenant_stopped=await self._pacers.of(broadcast.tenant).switch.is_stopped())
             held = await self._store.cursor(opened.broadcast_id)
         except BroadcastNotFound:
             if self._clock.now() - opened.opened_at > ABANDONED_SECONDS:
@@ -84,9 +87,12 @@ class Sweep:
         if broadcast.finished_at is None and held.cursor.is_finished and held.cursor.batches > LIVE_BATCHES:
             # The planner's function stores the sums that are too many to be read for each look at them.
             await self._nudging.plan(broadcast.id)
-        if broadcast.finished_at is not None or self._needs_planner(broadcast, held):
+        if broadcast.finished_at is not None:
             await self._nudging.plan(broadcast.id)
-        elif broadcast.paused is PauseReason.BLOCKED_AUTH:
+            return
+        if self._needs_planner(broadcast, held):
+            await self._nudging.plan(broadcast.id)
+        if broadcast.paused is PauseReason.BLOCKED_AUTH:
             # One batch finds out whether tokens work again, and resumes the broadcast if they do.
             await self._nudging.batch(broadcast.id, 0)
         elif broadcast.paused is None and (broadcast.revision or broadcast.stopped_at(self._clock.now()) is None):

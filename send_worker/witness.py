@@ -2,6 +2,7 @@
 and for the next broadcast."""
 
 import logging
+from typing import Protocol
 from urllib.parse import unquote
 
 from send_worker.decisions import Decision
@@ -12,7 +13,6 @@ from shared.domain.recipients import RecipientKind, kind_of
 from shared.domain.references import ReferenceState
 from shared.errors import StorageError
 from shared.ports import Clock
-from shared.storage.conversations import Conversations
 from shared.telemetry import log_event
 
 SAYS = {
@@ -24,10 +24,20 @@ SAYS = {
 logger = logging.getLogger(__name__)
 
 
+class References(Protocol):
+    """What is changed of conversation references."""
+
+    async def forget_conversation(self, tenant: str, key: str, conversation: str) -> None:
+        """Drop a conversation that is gone."""
+
+    async def mark(self, tenant: str, key: str, state: ReferenceState, *, at: str) -> None:
+        """Note whether the bot may speak."""
+
+
 class Witness:
     """Notes what was learned. Most deliveries teach nothing, and cost nothing here."""
 
-    def __init__(self, conversations: Conversations, clock: Clock) -> None:
+    def __init__(self, conversations: References, clock: Clock) -> None:
         self._conversations = conversations
         self._clock = clock
 

@@ -16,6 +16,7 @@ from shared.domain.broadcasts import Broadcast
 from shared.domain.ids import broadcast_id
 from shared.domain.lanes import BATCH_SIZE, lanes_for
 from shared.domain.plans import Cursor, Phase, cut
+from shared.domain.rehearsals import Mode
 from shared.domain.requests import BroadcastRequest, Content
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
@@ -138,6 +139,8 @@ class Acceptance:
             body_hash=entry.body_hash,
             delivery=request.delivery,
             priority=request.priority,
+            mode=request.mode,
+            ramp=request.ramp,
             lanes=lanes_for(self._pace, recipients=explicit),
             accepted_at=entry.accepted_at,
             expires_at=None if expires_after is None else entry.accepted_at + expires_after.total_seconds(),
@@ -159,8 +162,9 @@ class Acceptance:
 
     async def _only_batch(self, request: BroadcastRequest) -> tuple[Recipient, ...]:
         """The one batch of a small audience; empty where the planner has to work."""
-        audience = request.audience
-        if not audience.is_explicit or len(audience.explicit) > BATCH_SIZE:
+        audience, ramp = request.audience, request.ramp
+        most = BATCH_SIZE if ramp is None else min(ramp.people, BATCH_SIZE)
+        if not audience.is_explicit or len(audience.explicit) > most or request.mode is Mode.DRY_RUN:
             return ()
         batches = list(cut(await self._lookup.recipients(request.tenant, audience.explicit)))
         return batches[0] if len(batches) == 1 else ()

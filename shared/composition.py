@@ -22,7 +22,7 @@ from shared.storage.account import StorageAccount
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
-from shared.storage.pace import PaceRows
+from shared.storage.pace import SANDBOX_ROW, PaceRows
 from shared.storage.poison import PoisonMessages
 from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
@@ -63,6 +63,7 @@ class App:
     plans: Queue
     installs: Queue
     pacers: Pacers
+    sandbox_pacers: Pacers
     windows: WindowRows
     nudging: Nudging
     connector: ConnectorClient
@@ -127,6 +128,7 @@ def assemble(
         plans=plans,
         installs=account.queue(names.INSTALL_QUEUE),
         pacers=Pacers(PaceRows(pace), ceiling=settings.pace, clock=clock),
+        sandbox_pacers=Pacers(PaceRows(pace, row=SANDBOX_ROW), ceiling=settings.pace, clock=clock),
         windows=WindowRows(pace, clock),
         nudging=Nudging(broadcasts, sends=sends, plans=plans),
         connector=connector,

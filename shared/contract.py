@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import Reason
 from shared.domain.recipients import THREAD_ID
+from shared.domain.rehearsals import Mode
 from shared.field_rules import (
     BROADCAST_PATTERN,
     DURATION,
@@ -19,6 +20,7 @@ from shared.field_rules import (
     LONGEST_KEY,
     LONGEST_SUMMARY,
     MOST_IDS,
+    MOST_RAMP,
     channel_id,
     chat_id,
     life_span,
@@ -106,8 +108,31 @@ class ContentBody(_Part):
     alert: Annotated[bool | None, Field(description="Whether the message also appears in the activity feed.")] = None
 
 
+class RampBody(_Part):
+    """A slow start: a few people first, then a wait in which a person may look, then all others."""
+
+    people: Annotated[int, Field(ge=1, le=MOST_RAMP, description="So many recipients get the message first.")]
+    wait: Annotated[
+        str,
+        AfterValidator(life_span),
+        Field(
+            description="An ISO 8601 duration, at most P7D, from the moment when each of them was tried.",
+            json_schema_extra={"pattern": f"^{DURATION.pattern}$"},
+        ),
+    ]
+
+
+_OPTIONS_SCHEMA: dict[str, Any] = {
+    "if": _holds("mode", {"const": Mode.TEST.value}),
+    "then": _holds("test_user", {"type": "string"}),
+    "else": {"properties": {"test_user": {"type": "null"}}},
+}
+
+
 class OptionsBody(_Part):
     """How the message is delivered."""
+
+    model_config = ConfigDict(json_schema_extra=_OPTIONS_SCHEMA)
 
     delivery: Annotated[
         DeliveryMode | None,
@@ -122,6 +147,14 @@ class OptionsBody(_Part):
             json_schema_extra={"pattern": f"^{DURATION.pattern}$"},
         ),
     ] = None
+    mode: Annotated[
+        Mode | None,
+        Field(strict=False, description="In earnest, or a rehearsal. Default: send."),
+    ] = None
+    test_user: Annotated[
+        UserId | None, Field(description="With mode test: the one person who gets the message, as an object id.")
+    ] = None
+    ramp: RampBody | None = None
 
 
 class RequestBody(_Part):

@@ -11,6 +11,7 @@ from shared.domain.recipients import OBJECT_ID, THREAD_ID
 LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
 MOST_IDS = 1_000
+MOST_RAMP = 100_000
 LONGEST_LIFE = timedelta(days=7)
 GUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 BROADCAST_PATTERN = r"^[0-9a-z]{20}$"

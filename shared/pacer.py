@@ -14,6 +14,7 @@ from shared.domain import pacing
 from shared.domain.pacing import FarAway, Pace, Slots
 from shared.errors import StorageError
 from shared.ports import Clock
+from shared.stop_switch import StopSwitch
 from shared.storage.pace import PaceRows
 
 PATIENCE = 20.0
@@ -56,6 +57,7 @@ class Pacer:
         self._conflict_at = 0.0
         self._epoch = 0
         self._rate = ceiling
+        self.switch = StopSwitch(rows, tenant=tenant, clock=clock)
 
     @property
     def rate(self) -> float | None:
@@ -164,7 +166,9 @@ class Pacer:
             self._known = None
         while True:
             if self._known is None:
-                self._known = await self._rows.read(self._tenant) or (Pace(rate=ceiling), None)
+                row = await self._rows.read(self._tenant)
+                self.switch.see(row)
+                self._known = row or (Pace(rate=ceiling), None)
             pace, etag = self._known
             self._epoch = max(self._epoch, pace.epoch)
             self._rate = pacing.rate_now(pace, now=self._clock.now(), ceiling=ceiling)
@@ -176,6 +180,7 @@ class Pacer:
             new_etag = await self._rows.swap(self._tenant, changed, etag=etag)
             if new_etag is not None:
                 self._known = (changed, new_etag)
+                self.switch.see(self._known)
                 self._epoch = max(self._epoch, changed.epoch)
                 return answer
             self._conflict_at = self._clock.now()

@@ -4,16 +4,18 @@ The contract is told for callers in docs/requests.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import AudienceBody, ContentBody, EditBody, OptionsBody, RequestBody
+from shared.contract import AudienceBody, ContentBody, EditBody, OptionsBody, RampBody, RequestBody
 from shared.domain.audience import Audience, Derived
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
+from shared.domain.rehearsals import Mode, Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
@@ -45,6 +47,7 @@ def read_request(
     faults += _tenant_faults(document.get("tenant"), tenants)
     faults += _audience_faults(document.get("audience"))
     faults += _content_faults(document.get("content"))
+    faults += _options_faults(document.get("options"))
     if faults or body is None:
         raise InvalidRequest(limit(faults))
     return _request(body, tenant=body.tenant or next(iter(tenants)), key=body.key or key)
@@ -117,6 +120,28 @@ def _audience_faults(given: object) -> list[Fault]:
     ]
 
 
+def _options_faults(given: object) -> list[Fault]:
+    if not isinstance(given, Mapping):
+        return []
+    faults = []
+    is_test, test_user = given.get("mode") == Mode.TEST, given.get("test_user")
+    if is_test and test_user is None:
+        detail = "who gets the message of a test? give the person's Entra object id"
+        faults.append(Fault(pointer="/options/test_user", detail=detail))
+    if not is_test and test_user is not None:
+        faults.append(Fault(pointer="/options/test_user", detail='this goes with "mode": "test" alone'))
+    ramp, life = given.get("ramp"), _duration(given.get("expires_after"))
+    wait = _duration(ramp.get("wait")) if isinstance(ramp, Mapping) else None
+    if life is not None and wait is not None and wait >= life:
+        detail = "this is not shorter than expires_after: after the first people nobody would get the message"
+        faults.append(Fault(pointer="/options/ramp/wait", detail=detail))
+    return faults
+
+
+def _duration(given: object) -> timedelta | None:
+    return read_duration(given) if isinstance(given, str) else None
+
+
 def _content_faults(given: object) -> list[Fault]:
     if not isinstance(given, Mapping):
         return []
@@ -175,12 +200,26 @@ def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
     return BroadcastRequest(
         tenant=tenant,
         key=key,
-        audience=_audience(body.audience),
+        audience=_test_audience(options) or _audience(body.audience),
         content=_content(body.content),
         delivery=options.delivery or DeliveryMode.AT_LEAST_ONCE,
         priority=options.priority or Priority.NORMAL,
-        expires_after=read_duration(options.expires_after) if options.expires_after else None,
+        expires_after=_duration(options.expires_after),
+        mode=options.mode or Mode.SEND,
+        ramp=_ramp(options.ramp),
     )
+
+
+def _ramp(body: RampBody | None) -> Ramp | None:
+    wait = _duration(body and body.wait)
+    return None if body is None or wait is None else Ramp(people=body.people, wait=wait.total_seconds())
+
+
+def _test_audience(options: OptionsBody) -> Audience | None:
+    """Whom a test is for, whoever else was named."""
+    if options.test_user is None:
+        return None
+    return Audience(users=(recipient_key(RecipientKind.USER, options.test_user),))
 
 
 def _audience(body: AudienceBody) -> Audience:

@@ -5,11 +5,12 @@ open deliveries *count* as cancelled or expired.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from shared.domain.outcomes import Outcome
+from shared.domain.rehearsals import Mode, Ramp
 
 SETTLING = timedelta(seconds=10)
 """After a cancel or an expiry, how long groups that were under way may still be answered."""
@@ -30,12 +31,18 @@ class BroadcastState(StrEnum):
 
 
 class PauseReason(StrEnum):
-    """Why a broadcast stands still. `blocked_auth` ends by itself when tokens work again, the others by a resume."""
+    """Why a broadcast stands still.
+
+    `blocked_auth` ends by itself when tokens work again, `tenant_stopped` with the tenant's stop, the others by a
+    resume.
+    """
 
     BY_REQUEST = "by_request"
     BLOCKED_AUTH = "blocked_auth"
     MESSAGE_REJECTED = "message_rejected"
     REFUSALS = "refusals"
+    TENANT_STOPPED = "tenant_stopped"
+    """All of the tenant's sending is stopped. It stands in the tenant's pace row, never in a head."""
 
 
 class DeliveryMode(StrEnum):
@@ -62,6 +69,8 @@ class Broadcast:
     body_hash: str
     delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE
     priority: Priority = Priority.NORMAL
+    mode: Mode = Mode.SEND
+    ramp: Ramp | None = None
     lanes: int
     accepted_at: float
     expires_at: float | None = None
@@ -80,6 +89,17 @@ class Broadcast:
     """The sums at the end, packed by `pack_counts`; empty before."""
     final_revised: str = ""
     """The sums of the latest revision at the end, packed alike."""
+
+    @property
+    def content_revision(self) -> int:
+        """The revision with the newest words; a recall has none of its own."""
+        return self.revision - self.recalled
+
+    def under(self, *, tenant_stopped: bool) -> "Broadcast":
+        """The broadcast as it stands while its tenant's sending is stopped, or is not."""
+        if not tenant_stopped or self.paused is not None or self.finished_at is not None:
+            return self
+        return replace(self, paused=PauseReason.TENANT_STOPPED)
 
     def stopped_at(self, now: float) -> float | None:
         """Since when nothing more may be sent, for a cancel or an expiry; None while it goes on."""

@@ -25,13 +25,17 @@ TELL_FEWEST = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """One pace row. `rate` held at `rate_at` and climbs from there; `epoch` counts the times that it was cut."""
+    """One pace row. `rate` held at `rate_at` and climbs from there; `epoch` counts the times that it was cut.
+
+    `stopped_at` is when an operator stopped the tenant's sending; zero while it goes on.
+    """
 
     next_at: float = 0.0
     urgent_next_at: float = 0.0
     rate: float
     rate_at: float = 0.0
     epoch: int = 0
+    stopped_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

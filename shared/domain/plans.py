@@ -23,6 +23,8 @@ class Phase(StrEnum):
 
     COLLECT = "collect"
     EMIT = "emit"
+    RAMP = "ramp"
+    """A slow start: the first people are planned, and the others wait."""
     FINISHED = "finished"
 
 
@@ -45,12 +47,21 @@ class Cursor:
     batches: int = 0
     """Batch rows written so far: the number of the next one."""
     recipients: int = 0
-    """Deliveries in them."""
+    """Deliveries in them; of a dry run, recipients that were counted."""
+    goes_on_at: float = 0.0
+    """When a slow start is over, in seconds since the epoch; zero until its first people were tried."""
+    prospects: str = ""
+    """What a dry run has counted, as `add_prospects` packs it."""
 
     @property
     def run_names(self) -> list[str]:
         """The names of the runs, oldest first."""
         return self.runs.split()
+
+    @property
+    def waits_for_lanes(self) -> bool:
+        """Whether nothing is planned before all lanes are through."""
+        return self.phase in (Phase.RAMP, Phase.FINISHED)
 
     @property
     def is_finished(self) -> bool:

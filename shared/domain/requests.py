@@ -10,6 +10,7 @@ import orjson
 
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.rehearsals import Mode, Ramp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class BroadcastRequest:
     delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE
     priority: Priority = Priority.NORMAL
     expires_after: timedelta | None = None
+    mode: Mode = Mode.SEND
+    ramp: Ramp | None = None
 
     @property
     def body_hash(self) -> str:
@@ -54,5 +57,7 @@ class BroadcastRequest:
             "delivery": self.delivery,
             "priority": self.priority,
             "expires_after": None if self.expires_after is None else self.expires_after.total_seconds(),
+            "mode": self.mode,
+            "ramp": self.ramp and asdict(self.ramp),
         }
         return sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()

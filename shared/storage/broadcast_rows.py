@@ -9,6 +9,7 @@ import orjson
 from shared.domain.batches import Batch, Note, Progress, Recipient, new_progress
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
 from shared.domain.plans import Cursor, Phase
+from shared.domain.rehearsals import Mode, Ramp
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
 
 CURSOR_PROPERTIES = tuple(field.name for field in fields(Cursor))
@@ -28,6 +29,10 @@ def pack_broadcast(broadcast: Broadcast) -> dict[str, Value]:
         "lanes": broadcast.lanes,
         "accepted_at": broadcast.accepted_at,
     }
+    if broadcast.mode is not Mode.SEND:
+        values["mode"] = broadcast.mode.value
+    if broadcast.ramp is not None:
+        values |= {"ramp_people": broadcast.ramp.people, "ramp_wait": broadcast.ramp.wait}
     if broadcast.expires_at is not None:
         values["expires_at"] = broadcast.expires_at
     return values
@@ -43,6 +48,8 @@ def unpack_broadcast(row: Row) -> Broadcast:
         body_hash=str(values["body_hash"]),
         delivery=DeliveryMode(str(values["delivery"])),
         priority=Priority(str(values["priority"])),
+        mode=Mode(str(values.get("mode", Mode.SEND))),
+        ramp=_ramp(values),
         lanes=int(values["lanes"]),
         accepted_at=float(values["accepted_at"]),
         expires_at=_instant(values, "expires_at"),
@@ -57,6 +64,12 @@ def unpack_broadcast(row: Row) -> Broadcast:
         final_outcomes=str(values.get("sums", "")),
         final_revised=str(values.get("revised_sums", "")),
     )
+
+
+def _ramp(values: Values) -> Ramp | None:
+    if "ramp_people" not in values:
+        return None
+    return Ramp(people=int(values["ramp_people"]), wait=float(values["ramp_wait"]))
 
 
 def pack_cursor(cursor: Cursor) -> dict[str, Value]:

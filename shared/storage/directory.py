@@ -45,6 +45,15 @@ class OpenBroadcast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A broadcast's row before the sweep's eyes: for which revision it was written, and how long ago (seconds)."""
+
+    version: str
+    revision: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Entries, newest first, and where the next page starts (empty at the end)."""
 
@@ -58,14 +67,17 @@ class Directory:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def open(self, broadcast_id: str, *, tenant: str, opened_at: float) -> None:
-        """Put a broadcast before the sweep's eyes."""
-        await self._table.write(_OPEN, [upsert(broadcast_id, {"tenant": tenant, "opened_at": opened_at})])
+    async def open(self, broadcast_id: str, *, tenant: str, opened_at: float, revision: int = 0) -> None:
+        """Put a broadcast before the sweep's eyes, for a revision that is about to begin where one is named."""
+        values: dict[str, Value] = {"tenant": tenant, "opened_at": opened_at, "revision": revision}
+        await self._table.write(_OPEN, [upsert(broadcast_id, values)])
 
-    async def open_version(self, broadcast_id: str) -> str | None:
-        """The version of the row that keeps a broadcast in the sweep's sight; None where it is out."""
+    async def opening(self, broadcast_id: str) -> Opening | None:
+        """What keeps a broadcast in the sweep's sight; None where it is out."""
         row = await self._table.get(_OPEN, broadcast_id)
-        return None if row is None else row.etag
+        if row is None:
+            return None
+        return Opening(version=row.etag, revision=int(row.values.get("revision", 0)), age=row.age)
 
     async def close(self, broadcast_id: str, *, version: str | None = None) -> None:
         """Take a broadcast out of the sweep's sight, or only the `version` in which it was seen there.

@@ -159,3 +159,81 @@ async def test_a_recall_takes_back_what_is_there_and_tells_what_is_gone(herald: 
     assert (counts["recalled"], counts["activity_gone"]) == (2, 1)
     assert report["counts"]["sent"] == 3
     assert (await herald.call("POST", f"/api/broadcasts/{broadcast}/recall")).status == 409
+
+
+async def test_a_dry_run_tells_what_would_happen_and_sends_nothing(herald: Herald) -> None:
+    people = await herald.people(12)
+    strangers = await herald.people(3, installed=False)
+    document = herald.request(users=[*people, *strangers], options={"mode": "dry_run"})
+
+    report = await herald.finished(await herald.ask(document))
+
+    assert (report["state"], report["total"], report["planned"]) == ("finished", 0, True)
+    assert report["rehearsal"]["recipients"] == 15
+    assert report["rehearsal"]["counts"] == {"reachable": 12, "blocked": 0, "to_install": 3, "opted_out": 0}
+    assert (await herald.received(document["content"]["text"]))["reached"] == 0
+
+
+async def test_a_test_reaches_its_person_alone(herald: Herald) -> None:
+    people = await herald.people(6)
+    document = herald.request(users=people, options={"mode": "test", "test_user": people[4].object_id})
+
+    report = await herald.finished(await herald.ask(document))
+    deliveries = await herald.deliveries(report["id"])
+
+    assert (report["mode"], report["counts"]["sent"]) == ("test", 1)
+    assert [one["recipient"]["id"] for one in deliveries] == [people[4].object_id]
+    assert (await herald.received(document["content"]["text"]))["reached"] == 1
+
+
+async def test_a_sandbox_goes_the_whole_way_and_calls_nobody(herald: Herald) -> None:
+    people = await herald.people(130)
+    document = herald.request(users=people, options={"mode": "sandbox"})
+
+    report = await herald.finished(await herald.ask(document))
+    deliveries = await herald.deliveries(report["id"])
+
+    assert (report["mode"], report["counts"]["sent"]) == ("sandbox", 130)
+    assert all(one["activity_id"].startswith("sandbox-") for one in deliveries)
+    assert (await herald.received(document["content"]["text"]))["reached"] == 0
+
+
+async def test_a_slow_start_reaches_its_first_people_and_later_the_others(herald: Herald) -> None:
+    people = await herald.people(120)
+    options = {"ramp": {"people": 20, "wait": "PT12S"}}
+    document = herald.request(users=people, options=options)
+    broadcast = await herald.ask(document)
+
+    await herald.sent_at_least(broadcast, 20)
+    await asyncio.sleep(3)
+    first = await herald.report(broadcast)
+    report = await herald.finished(broadcast)
+
+    assert (first["total"], first["counts"]["sent"], first["planned"]) == (20, 20, False)
+    assert first["ramp"]["goes_on_at"]
+    assert report["counts"]["sent"] == 120
+    received = await herald.received(document["content"]["text"])
+    assert (received["reached"], received["duplicates"]) == (120, 0)
+
+
+async def test_one_switch_stops_all_of_a_tenants_sending(paced: Herald) -> None:
+    people = await paced.people(300)
+    documents = [paced.request(users=people[:150]), paced.request(users=people[150:])]
+    broadcasts = [await paced.ask(document) for document in documents]
+    await paced.sent_at_least(broadcasts[0], 20)
+
+    stopped = await paced.call("POST", f"/api/tenants/{paced.tenant}/stop")
+    await asyncio.sleep(6)
+    held = [await paced.report(broadcast) for broadcast in broadcasts]
+    await asyncio.sleep(3)
+    still = [await paced.report(broadcast) for broadcast in broadcasts]
+    resumed = await paced.call("POST", f"/api/tenants/{paced.tenant}/resume")
+    reports = [await paced.finished(broadcast) for broadcast in broadcasts]
+
+    assert (stopped.status, resumed.body["stopped_at"]) == (200, None)
+    assert {one["paused_for"] for one in held} == {"tenant_stopped"}
+    assert [one["counts"] for one in held] == [one["counts"] for one in still]
+    assert sum(one["counts"]["sent"] for one in held) < 300
+    assert [one["counts"]["sent"] for one in reports] == [150, 150]
+    for document in documents:
+        assert (await paced.received(document["content"]["text"]))["duplicates"] == 0

@@ -7,12 +7,14 @@ from typing import Any
 import orjson
 
 from shared.domain.recipients import RecipientKind, recipient_key
-from shared.errors import HeraldError, StorageError
+from shared.domain.rehearsals import Mode
+from shared.errors import InvalidRequest, StorageError
 from shared.storage import names
 from tests.simulation.host import Host
 from tests.simulation.processes import Process
 from tests.simulation.promises import Promises
-from tests.simulation.storm import Ask, Storm
+from tests.simulation.storm import Ask, Storm, Window
+from tests.simulation.trace import Trace
 from tests.twins.storage import MemoryAccount
 from tests.twins.world import TENANT, object_id
 
@@ -31,12 +33,14 @@ class Clients:
         *,
         account: MemoryAccount,
         host: Host,
+        trace: Trace,
         promises: Promises,
         pick: Callable[[], Process | None],
     ) -> None:
         self._storm = storm
         self._account = account
         self._host = host
+        self._trace = trace
         self._promises = promises
         self._pick = pick
         promises.asks = {ask.key: ask for ask in storm.asks}
@@ -50,7 +54,7 @@ class Clients:
         wishing = [self._cancel(ask, ask.cancel_after) for ask in self._storm.asks if ask.cancel_after is not None]
         wishing += [self._pause(ask, ask.pause_after) for ask in self._storm.asks if ask.pause_after is not None]
         wishing += [self._revise(ask, after, edit) for ask in self._storm.asks for edit, after in _revisions(ask)]
-        return asking + wishing
+        return asking + wishing + [self._stop(window) for window in self._storm.stops]
 
     async def operate(self) -> None:
         """After the storm an operator replays poison, lets go on what is held, and replays what was set aside."""
@@ -75,6 +79,10 @@ class Clients:
     async def _ask(self, ask: Ask, *, after: float) -> None:
         await asyncio.sleep(after)
         body = orjson.dumps(_document(ask))
+        if ask.mode is not Mode.SEND:
+            self._note(ask.mode.value)
+        if ask.ramp is not None:
+            self._note("slow_start")
         if ask.by_queue:
             await self._account.queue(names.BROADCAST_QUEUE).put(body)
             return
@@ -82,11 +90,11 @@ class Clients:
 
     async def _cancel(self, ask: Ask, after: float) -> None:
         await asyncio.sleep(ask.at + after)
-        await self._wish(ask.key, lambda process, one: process.api.cancel(one, url=URL))
+        await self._wish(ask.key, lambda process, one: process.api.cancel(one, url=URL), noted="cancel")
 
     async def _pause(self, ask: Ask, after: float) -> None:
         await asyncio.sleep(ask.at + after)
-        await self._wish(ask.key, lambda process, one: process.wishes.pause(one, url=URL))
+        await self._wish(ask.key, lambda process, one: process.wishes.pause(one, url=URL), noted="pause")
         await asyncio.sleep(ask.paused_for)
         await self._wish(ask.key, lambda process, one: process.wishes.resume(one, url=URL))
 
@@ -94,26 +102,42 @@ class Clients:
         """Edit, or (with a number below nothing) recall."""
         await asyncio.sleep(ask.at + after)
         if edit < 0:
-            await self._wish(ask.key, lambda process, one: process.wishes.recall(one, url=URL))
+            await self._wish(ask.key, lambda process, one: process.wishes.recall(one, url=URL), noted="recall")
             return
-        body = orjson.dumps({"text": f"{ask.key} edit {edit}"})
-        await self._wish(ask.key, lambda process, one: process.wishes.edit(one, body, url=URL))
+        body = orjson.dumps({"content": {"text": f"{ask.key} edit {edit}"}})
+        await self._wish(ask.key, lambda process, one: process.wishes.edit(one, body, url=URL), noted="edit")
 
-    async def _wish(self, key: str, wish: Callable[[Process, str], Coroutine[Any, Any, object]]) -> None:
+    async def _stop(self, window: Window) -> None:
+        """Stop all of the tenant's sending for a while."""
+        await asyncio.sleep(window.start)
+        await self._until_answered(lambda process: process.tenants.stop(TENANT))
+        self._note("tenant_stop")
+        self._promises.stopped_since = asyncio.get_running_loop().time()
+        await asyncio.sleep(window.length)
+        self._promises.stopped_since = None
+        await self._until_answered(lambda process: process.tenants.resume(TENANT))
+
+    def _note(self, wish: str) -> None:
+        self._trace.fault(asyncio.get_running_loop().time(), "caller", wish)
+
+    async def _wish(
+        self, key: str, wish: Callable[[Process, str], Coroutine[Any, Any, object]], *, noted: str = ""
+    ) -> None:
         while (seen := self._promises.by_key.get(key)) is None:
             await asyncio.sleep(1.0)
         broadcast = seen.id
-        await self._until_answered(lambda process: wish(process, broadcast))
+        if await self._until_answered(lambda process: wish(process, broadcast)) and noted:
+            self._note(noted)
 
-    async def _until_answered(self, call: Callable[[Process], Coroutine[Any, Any, object]]) -> None:
-        """Call until somebody answers: a process that dies or stands still answers nothing."""
+    async def _until_answered(self, call: Callable[[Process], Coroutine[Any, Any, object]]) -> bool:
+        """Call until somebody answers: a process that dies or stands still answers nothing. Whether it agreed."""
         while True:
             process = self._pick()
             if process is not None:
                 task = process.spawn(call(process))
                 await asyncio.wait([task], timeout=PATIENCE)
                 if task.done() and not _should_try_again(task):
-                    return
+                    return task.exception() is None
             await asyncio.sleep(3.0)
 
 
@@ -125,11 +149,16 @@ def _revisions(ask: Ask) -> list[tuple[int, float]]:
 
 def _should_try_again(task: asyncio.Task[Any]) -> bool:
     """Whether the call failed in passing. Raises what is neither an answer nor a refusal."""
-    error = None if task.cancelled() else task.exception()
-    if error is None or (isinstance(error, HeraldError) and not isinstance(error, StorageError)):
+    if task.cancelled():
+        return True
+    error = task.exception()
+    if error is None:
         return False
     if isinstance(error, StorageError):
         return True
+    if isinstance(error, InvalidRequest):
+        # The callers of a storm know the contract.
+        raise error
     # Problems of the HTTP API (it has ended already) are answers, too.
     if type(error).__module__.startswith("messages."):
         return False
@@ -146,6 +175,10 @@ def _document(ask: Ask) -> dict[str, Any]:
     options: dict[str, Any] = {"delivery": ask.delivery.value, "priority": ask.priority.value}
     if ask.expires_after is not None:
         options["expires_after"] = f"PT{ask.expires_after:.0f}S"
+    if ask.mode is not Mode.SEND:
+        options["mode"] = ask.mode.value
+    if ask.ramp is not None:
+        options["ramp"] = {"people": ask.ramp.people, "wait": f"PT{ask.ramp.wait:.0f}S"}
     return {
         "version": 1,
         "key": ask.key,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any
 
-from messages.parts import broadcast_api, broadcast_requests, poison_api, poison_keeper, wishes
+from messages.parts import broadcast_api, broadcast_requests, poison_api, poison_keeper, tenant_api, wishes
 from send_worker.pipeline import build_pipeline
 from send_worker.speaker import Connector
 from shared.composition import App
@@ -71,6 +71,7 @@ class Process:
         self.api = broadcast_api(self.app)
         self.requests = broadcast_requests(self.app)
         self.wishes = wishes(self.app)
+        self.tenants = tenant_api(self.app)
         self.poison_keeper = poison_keeper(self.app)
         self.poison_api = poison_api(self.app)
 

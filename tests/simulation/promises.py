@@ -12,6 +12,7 @@ import orjson
 
 from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
 from shared.domain.outcomes import Outcome
+from shared.domain.rehearsals import Mode
 from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import HEAD, content_key
@@ -45,6 +46,10 @@ class SeenRow:
     writer: str = ""
     lease: str = ""
     written_at: float = 0.0
+    is_first: bool = False
+    """Whether its recipients come first in a slow start."""
+    was_tried: bool = False
+    """Whether it has left its lane at least once: each of its deliveries was tried."""
     former: set[str] = field(default_factory=set)
     """Tokens of claims that were followed by another one."""
 
@@ -70,6 +75,8 @@ class SeenBroadcast:
     """The text of each revision, by the key of its row."""
     rows: dict[int, SeenRow] = field(default_factory=dict)
     parked: set[int] = field(default_factory=set)
+    first_planned_at: float = 0.0
+    """When the last of those was planned who come first in a slow start."""
 
     @property
     def stopped_at(self) -> float | None:
@@ -101,6 +108,8 @@ class Promises:
         """What each message says by now, by its id: the delivery and its text, empty once it was taken back."""
         self.doubled = 0
         self.harm = 0
+        self.stopped_since: float | None = None
+        """Since when an operator knows that the tenant's sending is stopped."""
 
     def fail(self, sentence: str) -> None:
         """A promise is broken."""
@@ -140,6 +149,11 @@ class Promises:
             self.fail(f"{name} was posted {now - stopped_at:.1f} s after its broadcast was stopped")
         if seen.paused and now > seen.paused_since + AFTER_CANCEL and process.thawed_at < seen.paused_since:
             self.fail(f"{name} was posted {now - seen.paused_since:.1f} s after its broadcast was paused")
+        if seen.ask is not None and seen.ask.mode is not Mode.SEND:
+            self.fail(f"{name} was posted in a rehearsal")
+        stop = self.stopped_since
+        if stop is not None and now > stop + AFTER_CANCEL and process.thawed_at < stop:
+            self.fail(f"{name} was posted {now - stop:.1f} s after its tenant was stopped")
         stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
         if not stands and not frozen_lately:
             self.fail(f"{name} was posted while its row says {row.outcomes[position]!r}, without an intent of its own")
@@ -264,6 +278,7 @@ class Promises:
         if outcomes != row.outcomes:
             self._changed_outcomes(seen, row, outcomes)
         row.lease = str(values.get("lease", row.lease))
+        row.was_tried = row.was_tried or not values.get("placed", True)
         row.written_at = self._now()
 
     def _changed_hands(self, seen: SeenBroadcast, row: SeenRow, writer: str) -> None:
@@ -301,7 +316,8 @@ class Promises:
                 and self.verdicts.get(place) in PASSING_VERDICTS
             ):
                 self.fail(f"{self._name(row)}: {place[1]} is given up, though Teams said {self.verdicts[place].name}")
-            if new == SENT and not self.ledger[place]:
+            is_pretended = seen.ask is not None and seen.ask.mode is Mode.SANDBOX
+            if new == SENT and not self.ledger[place] and not is_pretended:
                 self.fail(f"{self._name(row)}: {place[1]} is called sent, and never arrived")
             if new == SENDING and self.ledger[place] and seen.delivery is DeliveryMode.AT_MOST_ONCE:
                 self.fail(f"{self._name(row)}: {place[1]} is tried again with at_most_once, and had arrived")
@@ -316,11 +332,31 @@ class Promises:
         )
         if len(outcomes) != len(recipients):
             self.fail(f"{self._name(row)}: {len(recipients)} recipients have {len(outcomes)} outcomes")
+        self._check_slow_start(seen, row)
         for position, recipient in enumerate(recipients):
             if (seen.id, recipient) in self.places:
                 self.fail(f"{self._name(row)}: {recipient} was planned before")
             self.places[seen.id, recipient] = row, position
         seen.rows[number] = row
+
+    def _check_slow_start(self, seen: SeenBroadcast, row: SeenRow) -> None:
+        if seen.ask is None:
+            return
+        if seen.ask.mode is Mode.DRY_RUN:
+            self.fail(f"{self._name(row)}: a dry run has a batch")
+        ramp, planned = seen.ask.ramp, sum(len(other.recipients) for other in seen.rows.values())
+        if ramp is None:
+            return
+        if planned + len(row.recipients) <= ramp.people:
+            row.is_first, seen.first_planned_at = True, self._now()
+            return
+        if planned < ramp.people:
+            self.fail(f"{self._name(row)}: {planned + len(row.recipients)} are planned first, not {ramp.people}")
+        if not all(other.was_tried for other in seen.rows.values() if other.is_first) and not seen.parked:
+            self.fail(f"{self._name(row)}: planned before the first {ramp.people} were tried")
+        waited = self._now() - seen.first_planned_at
+        if waited < ramp.wait - 1.0:
+            self.fail(f"{self._name(row)}: planned {waited:.1f} s after the first, not {ramp.wait:.0f}")
 
     def _name(self, row: SeenRow) -> str:
         return f"batch {row.number} of {self.broadcasts[row.broadcast].key}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing import get_context
 
-from tests.simulation.storm import EXCLUDED, FAULTS, SMALL, draw_storm
+from tests.simulation.storm import EXCLUDED, FAULTS, SMALL, WISHES, draw_storm
 from tests.simulation.world import Result, run_storm
 
 CHUNK = 25
@@ -56,8 +56,8 @@ class Summary:
 
     @property
     def silent(self) -> list[str]:
-        """Faults that never fired, once there were enough runs to expect each."""
-        return [fault for fault in FAULTS if not self.fired[fault]] if self.seeds >= ENOUGH_SEEDS else []
+        """Faults and wishes that never came about, once there were enough runs to expect each."""
+        return [fault for fault in (*FAULTS, *WISHES) if not self.fired[fault]] if self.seeds >= ENOUGH_SEEDS else []
 
 
 def run_here(seeds: Iterable[int], *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Summary:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.rehearsals import Mode, Ramp
 from shared.teams.answers import Verdict
 
 Choice = TypeVar("Choice")
@@ -39,6 +40,8 @@ FAULTS = (
     *(f"answer_{verdict.name.lower()}" for verdict in (*REFUSALS, *PASSING)),
 )
 """Every fault that can fire, by the name under which it is counted."""
+WISHES = ("cancel", "pause", "edit", "recall", "tenant_stop", "slow_start", "dry_run", "sandbox")
+"""What callers wish for beside plain sending, counted where Herald agreed to it."""
 EXCLUDED: frozenset[str] = frozenset()
 """Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be."""
 
@@ -79,6 +82,8 @@ class Ask:
     paused_for: float = 0.0
     edit_after: tuple[float, ...] = ()
     recall_after: float | None = None
+    mode: Mode = Mode.SEND
+    ramp: Ramp | None = None
 
     @property
     def key(self) -> str:
@@ -128,6 +133,8 @@ class Storm:
     real_rate: float
     """The Connector's own rate as a share of what Herald believes; below 1 it throttles."""
     token_windows: tuple[Window, ...]
+    stops: tuple[Window, ...] = ()
+    """When an operator stops all of the tenant's sending."""
 
     @property
     def is_throttling(self) -> bool:
@@ -146,7 +153,7 @@ class Storm:
 
 def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Storm:
     """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
-    storm = _draw_storm(seed, people=people)
+    storm = _with_rehearsals(_draw_storm(seed, people=people), people)
     if "revisions" not in excluded:
         return storm
     return replace(storm, asks=tuple(replace(ask, edit_after=(), recall_after=None) for ask in storm.asks))
@@ -215,6 +222,23 @@ def _draw_storm(seed: int, *, people: int) -> Storm:
         real_rate=sometimes(0.1, 0.3, 0.7, other=1.0),
         token_windows=token_windows,
     )
+
+
+def _with_rehearsals(storm: Storm, people: int) -> Storm:
+    """Draw from dice of their own, so that the storms stay what they were, rehearsals, slow starts and stops."""
+    dice = random.Random(f"rehearsals {storm.seed} {people}")
+
+    def rehearse(ask: Ask) -> Ask:
+        mode = dice.choice([Mode.DRY_RUN, Mode.SANDBOX]) if dice.random() < 0.1 else Mode.SEND
+        slow = dice.random() < 0.12
+        ramp = Ramp(people=dice.choice([1, 7, people // 2]), wait=dice.choice([5.0, 60.0, 300.0])) if slow else None
+        if ramp is not None and ask.expires_after is not None and ramp.wait >= ask.expires_after:
+            ramp = None
+        return replace(ask, mode=mode, ramp=ramp)
+
+    asks = tuple(map(rehearse, storm.asks))
+    stops = (Window(start=dice.uniform(0, 60), length=dice.choice([3.0, 20.0, 150.0])),) if dice.random() < 0.1 else ()
+    return replace(storm, asks=asks, stops=stops)
 
 
 def _draw_knobs(dice: random.Random) -> dict[str, int]:

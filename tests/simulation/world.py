@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.domain.references import Reference, values_of
+from shared.domain.rehearsals import Mode, unpack_prospects
 from shared.storage import names
 from shared.storage.rows import upsert
 from tests.simulation.clients import Clients
@@ -18,7 +19,7 @@ from tests.simulation.dice import seeded
 from tests.simulation.host import Host
 from tests.simulation.loop import LIFE, SeededLoop
 from tests.simulation.processes import Process
-from tests.simulation.promises import Promises, end_faults
+from tests.simulation.promises import Promises, SeenBroadcast, end_faults
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.storm import Ask, Storm
 from tests.simulation.trace import Trace
@@ -84,7 +85,9 @@ class World:
             on_call=self._may_be_hit,
             on_message=self.host.has_message,
         )
-        self.clients = Clients(storm, account=self.account, host=self.host, promises=self.promises, pick=self.pick)
+        self.clients = Clients(
+            storm, account=self.account, host=self.host, trace=self.trace, promises=self.promises, pick=self.pick
+        )
         self._background: list[asyncio.Task[None]] = []
         self._callers: list[asyncio.Task[None]] = []
         self._cuts, self._freezes = storm.cuts, storm.freezes
@@ -139,9 +142,8 @@ class World:
             if seen is None:
                 fail(f"{ask.key} was never accepted")
                 continue
-            for sentence in end_faults(seen, self._wanted(ask), perhaps=self._perhaps(ask)):
-                fail(sentence)
-            if seen.revision and not seen.parked:
+            self._judge_one(ask, seen)
+            if seen.revision and not seen.parked and ask.mode is Mode.SEND:
                 for sentence in promises.revision_faults(seen, self.account.table(names.BROADCASTS).rows(seen.id)):
                     fail(sentence)
             if seen.id in still_open:
@@ -153,6 +155,17 @@ class World:
         exact = not self.storm.clock_error and not self.storm.freezes
         if throttled and exact and not self.storm.is_throttling:
             fail(f"the Connector refused {throttled} calls, and no fault explains it")
+
+    def _judge_one(self, ask: Ask, seen: SeenBroadcast) -> None:
+        wanted, perhaps = self._wanted(ask), self._perhaps(ask)
+        if ask.mode is not Mode.DRY_RUN:
+            for sentence in end_faults(seen, wanted, perhaps=perhaps):
+                self.promises.fail(sentence)
+            return
+        cursor = self.account.table(names.BROADCASTS).rows(seen.id)["cursor"]
+        counted = unpack_prospects(str(cursor["prospects"])).total()
+        if seen.stopped_at is None and not len(wanted - perhaps) <= counted <= len(wanted | perhaps):
+            self.promises.fail(f"{ask.key} rehearsed {counted} recipients of {len(wanted)}")
 
     def _wanted(self, ask: Ask) -> frozenset[str]:
         users = set(ask.users) | (set(range(self.storm.installed)) if ask.everyone else set())

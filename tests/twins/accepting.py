@@ -11,11 +11,13 @@ from messages.broadcast_requests import BroadcastRequests
 from shared.acceptance import Acceptance
 from shared.domain.batches import Recipient
 from shared.domain.requests import BroadcastRequest
+from shared.pacer import Pacers
 from shared.requests import read_request
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
+from shared.storage.pace import PaceRows
 from shared.storage.poison import PoisonMessages
 from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
@@ -75,6 +77,7 @@ class House:
         self.conversations = Conversations(self.account.table(names.CONVERSATIONS))
         self.search = RecipientSearch(self.account.table(names.BROADCASTS))
         self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
+        self.pacers = Pacers(PaceRows(self.account.table(names.PACE)), ceiling=pace, clock=self.account.clock)
         self.lookup = KnownEverybody()
         chance, keys = count(1), count(1)
         self.acceptance = Acceptance(
@@ -98,7 +101,7 @@ class House:
             search=self.search,
             clock=self.account.clock,
             tenants=tenants,
-            pace=pace,
+            pacers=self.pacers,
             new_key=lambda: f"made-{next(keys)}",
         )
 

@@ -5,8 +5,7 @@ instance can be cut at any moment, without its `finally` clauses having any effe
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from send_worker.pipeline import Pipeline, build_pipeline
@@ -14,7 +13,6 @@ from send_worker.speaker import Connector
 from shared.acceptance import Accepted
 from shared.composition import App, assemble
 from shared.domain.audience import Audience
-from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import State, count_outcomes, count_states
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.domain.references import Reference, values_of
@@ -24,6 +22,7 @@ from shared.settings import read_settings
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import upsert
+from tests.twins.loop import run_virtually
 from tests.twins.storage import MemoryAccount
 from tests.twins.teams import MemoryConnector
 
@@ -125,20 +124,16 @@ class World:
         users: Sequence[int] = (),
         everyone: bool = False,
         key: str = "k",
-        delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE,
-        priority: Priority = Priority.NORMAL,
-        expires_after: timedelta | None = None,
+        **options: Any,
     ) -> str:
-        """Accept a broadcast; its id."""
+        """Accept a broadcast; its id. `options` are those of a `BroadcastRequest`."""
         keys = tuple(sorted(recipient_key(RecipientKind.USER, object_id(number)) for number in users))
         request = BroadcastRequest(
             tenant=TENANT,
             key=key,
             audience=Audience(users=keys, everyone_installed=everyone),
             content=Content(text="Hello"),
-            delivery=delivery,
-            priority=priority,
-            expires_after=expires_after,
+            **options,
         )
         accepted: Accepted = await self.app().acceptance.accept(request)
         return accepted.broadcast_id
@@ -160,6 +155,10 @@ class World:
         outcomes = [str(values["outcomes"]) for key, values in rows.items() if key.startswith("batch!")]
         return {state: number for state, number in count_states(count_outcomes(outcomes)).items() if number}
 
+    def posts(self) -> int:
+        """How many requests have reached the Connector."""
+        return len(self.connector.posted_at)
+
     async def stop(self) -> None:
         """Stop everything."""
         if self._ticker is not None:
@@ -171,3 +170,21 @@ class World:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             await self.instances[0].pipeline.sweep.run()
+
+
+def in_a_world(
+    scenario: Callable[[World], Awaitable[None]],
+    *,
+    connector: MemoryConnector | None = None,
+    pace: float | None = 49.75,
+) -> None:
+    """Run a scenario in a world of its own, in virtual time."""
+
+    async def run() -> None:
+        world = World(connector=connector, pace=pace)
+        try:
+            await scenario(world)
+        finally:
+            await world.stop()
+
+    run_virtually(run())

@@ -21,6 +21,9 @@ ROUTES = {
     "reachability_people": ("reachability/people", ["GET"], "FUNCTION"),
     "poison_list": ("poison", ["GET"], "FUNCTION"),
     "poison_replay": ("replay", ["POST"], "FUNCTION"),
+    "tenants_get": ("tenants/{tenant_id}", ["GET"], "FUNCTION"),
+    "tenants_stop": ("tenants/{tenant_id}/stop", ["POST"], "FUNCTION"),
+    "tenants_resume": ("tenants/{tenant_id}/resume", ["POST"], "FUNCTION"),
 }
 QUEUES = {"plan_poison": "plans-poison", "send_poison": "sends-poison", "install_poison": "installs-poison"}
 ADDRESSES = {

@@ -37,7 +37,7 @@ class Desk:
             broadcasts=self.house.broadcasts,
             directory=self.house.directory,
             acceptance=self.house.acceptance,
-            reports=Reports(self.house.broadcasts, clock=self.house.account.clock, pace=50.0),
+            reports=Reports(self.house.broadcasts, pacers=self.house.pacers, clock=self.house.account.clock),
             nudging=Nudging(self.house.broadcasts, sends=self.house.sends, plans=self.house.plans),
             clock=self.house.account.clock,
             new_key=lambda: f"made-{next(keys)}",

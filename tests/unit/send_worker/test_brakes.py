@@ -10,7 +10,9 @@ from send_worker.heads import Heads
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.plans import Cursor
 from shared.errors import StorageUnavailable
+from shared.pacer import Pacers
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.pace import PaceRows
 from shared.teams.answers import Verdict
 from tests.twins.storage import MemoryAccount, Moment, fail_once
 
@@ -25,7 +27,8 @@ class Desk:
         self.account = MemoryAccount(lambda: 1_000.0)
         self.table = self.account.table("Broadcasts")
         self.store = Broadcasts(self.table)
-        self.heads = Heads(self.store, self.account.clock)
+        pacers = Pacers(PaceRows(self.account.table("Pace")), ceiling=50.0, clock=self.account.clock)
+        self.heads = Heads(self.store, pacers, self.account.clock)
         self.brakes = Brakes(self.store, self.heads, self.account.clock)
 
     async def open(self, broadcast: str = "b") -> None:

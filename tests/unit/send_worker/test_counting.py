@@ -57,7 +57,9 @@ async def count(house: House, broadcast_id: str) -> None:
 
 
 async def report(house: House, broadcast_id: str) -> dict[str, Any]:
-    found = await Reports(house.broadcasts, clock=house.account.clock, pace=50.0).broadcast(broadcast_id, LINKS)
+    found = await Reports(house.broadcasts, pacers=house.pacers, clock=house.account.clock).broadcast(
+        broadcast_id, LINKS
+    )
     assert sum(found["counts"].values()) == found["total"]
     return found
 

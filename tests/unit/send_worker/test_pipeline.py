@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -13,23 +12,9 @@ from shared.domain.outcomes import Outcome, State
 from shared.errors import RowConflict
 from shared.storage import names
 from shared.teams.answers import Answer, Verdict
-from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment
 from tests.twins.teams import MemoryConnector
-from tests.twins.world import TENANT, World, object_id
-
-Scenario = Callable[[World], Awaitable[None]]
-
-
-def in_a_world(scenario: Scenario, *, connector: MemoryConnector | None = None, pace: float | None = 49.75) -> None:
-    async def run() -> None:
-        world = World(connector=connector, pace=pace)
-        try:
-            await scenario(world)
-        finally:
-            await world.stop()
-
-    run_virtually(run())
+from tests.twins.world import TENANT, World, in_a_world, object_id
 
 
 def rate_of(connector: MemoryConnector) -> float:

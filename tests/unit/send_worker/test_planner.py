@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from itertools import count
 
 import pytest
@@ -17,22 +16,8 @@ from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import delete
-from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment, yielding
-from tests.twins.world import TENANT, World, object_id
-
-Scenario = Callable[[World], Awaitable[None]]
-
-
-def in_a_world(scenario: Scenario) -> None:
-    async def run() -> None:
-        world = World()
-        try:
-            await scenario(world)
-        finally:
-            await world.stop()
-
-    run_virtually(run())
+from tests.twins.world import TENANT, World, in_a_world, object_id
 
 
 def a_planner(world: World) -> Planner:

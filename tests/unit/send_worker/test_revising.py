@@ -52,7 +52,7 @@ async def recall(world: World, broadcast: str) -> None:
 
 async def report(world: World, broadcast: str) -> dict[str, Any]:
     app = world.app()
-    return await Reports(app.broadcasts, clock=app.clock, pace=50.0).broadcast(broadcast, Links(URL))
+    return await Reports(app.broadcasts, pacers=app.pacers, clock=app.clock).broadcast(broadcast, Links(URL))
 
 
 async def revised(world: World, broadcast: str) -> Counter[Revised]:

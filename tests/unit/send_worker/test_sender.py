@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -19,23 +18,9 @@ from shared.storage.broadcasts import Broadcasts
 from shared.storage.pace import PaceRows
 from shared.storage.rows import insert, merge
 from shared.teams.answers import Answer, Verdict
-from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment, yielding
 from tests.twins.teams import MemoryConnector
-from tests.twins.world import TENANT, World
-
-Scenario = Callable[[World], Awaitable[None]]
-
-
-def in_a_world(scenario: Scenario, *, connector: MemoryConnector | None = None, pace: float | None = 49.75) -> None:
-    async def run() -> None:
-        world = World(connector=connector, pace=pace)
-        try:
-            await scenario(world)
-        finally:
-            await world.stop()
-
-    run_virtually(run())
+from tests.twins.world import TENANT, World, in_a_world
 
 
 def store_of(world: World) -> Broadcasts:

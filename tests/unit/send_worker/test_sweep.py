@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from send_worker.closing import STOP_SECONDS
+from send_worker.closing import BEGINNING_SECONDS, STOP_SECONDS
 from send_worker.pipeline import Pipeline, build_pipeline
 from send_worker.sweep import ABANDONED_SECONDS, OVERDUE_SECONDS
 from shared.domain.batches import Note, Progress
@@ -116,16 +116,16 @@ def test_lanes_that_stand_still_are_nudged_at_their_batch() -> None:
     at_a_desk(scenario)
 
 
-def test_a_lane_that_waits_for_the_planner_is_not_nudged() -> None:
+def test_a_plan_that_stands_still_keeps_no_planned_batch_waiting() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.open(cursor=Cursor(phase=Phase.EMIT, batches=1, recipients=4))
         desk.late = 50.0
 
         await desk.sweep()
 
-        # The plan itself stands still: who plans nudges the lanes.
+        # The second lane waits for the planner, who nudges it when its batch is there.
         assert desk.plans() == [ID]
-        assert desk.sends() == []
+        assert desk.sends() == [0]
 
     at_a_desk(scenario)
 
@@ -280,6 +280,25 @@ def test_a_stopped_broadcast_is_closed_after_its_time_with_sums_that_add_up(
     at_a_desk(scenario)
 
 
+def test_a_broadcast_that_is_closed_while_a_revision_begins_stays_in_sight() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.open()
+        await desk.end_lanes()
+        # An edit has announced itself and is frozen; the broadcast is closed before it goes on.
+        await desk.directory.open(ID, tenant=TENANT, opened_at=EPOCH, revision=1)
+        await desk.pipeline.planner.handle(ID)
+        await desk.pipeline.planner.handle(ID)
+
+        assert (await desk.store.head(ID)).finished_at is not None
+        assert await desk.opened() == [ID]
+        # It never goes on.
+        desk.late = BEGINNING_SECONDS + 1
+        await desk.pipeline.planner.handle(ID)
+        assert await desk.opened() == []
+
+    at_a_desk(scenario)
+
+
 def test_an_acceptance_that_was_never_finished_is_dropped_after_a_day() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.directory.open("never", tenant=TENANT, opened_at=EPOCH)
@@ -330,8 +349,8 @@ def test_a_sweep_reads_no_batches() -> None:
         desk.world.account.use_hook(hook)
         await desk.sweep()
 
-        # The note of the sweep; head and cursor; the open ones, lanes and markers; a nudge for each lane.
-        assert verbs == {"write": 1, "get": 2, "scan": 3, "put": 2}
+        # The note of the sweep; head, pace row and cursor; the open ones, lanes and markers; a nudge for each lane.
+        assert verbs == {"write": 1, "get": 3, "scan": 3, "put": 2}
 
     at_a_desk(scenario)
 

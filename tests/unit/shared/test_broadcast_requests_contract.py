@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from shared.contract import json_schema
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.rehearsals import Mode, Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import InvalidRequest
 from shared.requests import read_request, tenant_of
@@ -125,9 +126,48 @@ FAULTS = [
     ({"options": {"expires_after": "PT0S"}}, "/options/expires_after", "longer than nothing", BEYOND_SCHEMA),
     # More than a week.
     ({"options": {"expires_after": "P7DT1S"}}, "/options/expires_after", "at most P7D", BEYOND_SCHEMA),
+    # A mode that there is not.
+    ({"options": {"mode": "draft"}}, "/options/mode", '"send", "dry_run", "test" or "sandbox"', KNOWN_TO_SCHEMA),
+    # A test for nobody.
+    ({"options": {"mode": "test"}}, "/options/test_user", "who gets the message", KNOWN_TO_SCHEMA),
+    # A person for a test that is none.
+    ({"options": {"test_user": ALICE}}, "/options/test_user", '"mode": "test" alone', KNOWN_TO_SCHEMA),
+    # A test for somebody by sign-in name.
+    ({"options": {"mode": "test", "test_user": "ann@contoso.com"}}, "/options/test_user", "a GUID", KNOWN_TO_SCHEMA),
+    # A slow start for nobody.
+    ({"options": {"ramp": {"people": 0, "wait": "PT1M"}}}, "/options/ramp/people", "at least 1", KNOWN_TO_SCHEMA),
+    # A slow start for more than all.
+    ({"options": {"ramp": {"people": 10**6, "wait": "PT1M"}}}, "/options/ramp/people", "100,000", KNOWN_TO_SCHEMA),
+    # A slow start for a number as text.
+    ({"options": {"ramp": {"people": "9", "wait": "PT1M"}}}, "/options/ramp/people", "whole number", KNOWN_TO_SCHEMA),
+    # A slow start without its wait.
+    ({"options": {"ramp": {"people": 10}}}, "/options/ramp/wait", "missing", KNOWN_TO_SCHEMA),
+    # A slow start that outlasts the broadcast.
+    (
+        {"options": {"ramp": {"people": 10, "wait": "PT1H"}, "expires_after": "PT60M"}},
+        "/options/ramp/wait",
+        "not shorter than expires_after",
+        BEYOND_SCHEMA,
+    ),
     # An option that there is not.
-    ({"options": {"retries": 3}}, "/options/retries", "delivery, priority, expires_after", KNOWN_TO_SCHEMA),
+    (
+        {"options": {"retries": 3}},
+        "/options/retries",
+        "delivery, priority, expires_after, mode, test_user, ramp",
+        KNOWN_TO_SCHEMA,
+    ),
 ]
+
+
+def test_a_test_is_for_its_person_alone() -> None:
+    options = {"mode": "test", "test_user": ALICE.upper(), "ramp": {"people": 5, "wait": "PT1M30S"}}
+    document = a_document(audience={"everyone": "installed", "channels": [CHANNEL]}, options=options)
+
+    request = read_request(document, tenants=[TENANT], key="k")
+
+    assert SCHEMA.is_valid(document)
+    assert request.audience == Audience(users=(f"user!{ALICE}",))
+    assert (request.mode, request.ramp) == (Mode.TEST, Ramp(people=5, wait=90.0))
 
 
 @pytest.mark.parametrize(("changes", "pointer", "words", "known_to_schema"), FAULTS)

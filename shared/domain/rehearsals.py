@@ -1,0 +1,70 @@
+"""Rehearsals and slow starts: how a broadcast is tried out before everybody has it. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.batches import Recipient
+from shared.domain.recipients import RecipientKind, kind_of
+
+
+class Mode(StrEnum):
+    """What a broadcast does: `send` is in earnest, the others are rehearsals."""
+
+    SEND = "send"
+    DRY_RUN = "dry_run"
+    """Plan and count; no delivery exists, so nothing can be sent."""
+    TEST = "test"
+    """Send to one named person alone, in earnest."""
+    SANDBOX = "sandbox"
+    """Do everything but the calls to Teams, at the tenant's pace and beside it."""
+
+
+class Prospect(StrEnum):
+    """What a dry run expects of a recipient."""
+
+    REACHABLE = "reachable"
+    BLOCKED = "blocked"
+    """The last answer was that the person, or an admin, blocked the bot. One try is made all the same."""
+    TO_INSTALL = "to_install"
+    """No chat with the person is known: the app has to be installed first."""
+    OPTED_OUT = "opted_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """A slow start: so many people first, and after these were tried a wait, in seconds, before all others."""
+
+    people: int
+    wait: float
+
+
+def room_in_ramp(ramp: Ramp | None, *, planned: int, is_over: bool) -> int | None:
+    """How many more recipients may be planned before the wait of a slow start; None where nothing limits them."""
+    return None if ramp is None or is_over else max(0, ramp.people - planned)
+
+
+def prospect_of(recipient: Recipient) -> Prospect:
+    """What is to be expected of a recipient, as far as Herald's own references tell."""
+    if recipient.is_blocked:
+        return Prospect.BLOCKED
+    is_person = kind_of(recipient.key) is RecipientKind.USER
+    return Prospect.TO_INSTALL if is_person and not recipient.conversation else Prospect.REACHABLE
+
+
+def add_prospects(packed: str, recipients: Iterable[Recipient]) -> str:
+    """Count recipients on top of a packed count such as `reachable=980 to_install=20`; empty is none."""
+    counts = unpack_prospects(packed) + Counter(map(prospect_of, recipients))
+    return " ".join(f"{prospect}={counts[prospect]}" for prospect in Prospect if counts[prospect])
+
+
+def unpack_prospects(packed: str) -> Counter[Prospect]:
+    """Read what `add_prospects` wrote."""
+    pairs = (part.split("=") for part in packed.split())
+    return Counter({Prospect(name): int(number) for name, number in pairs})
+
+
+def requests_for(counts: Counter[Prospect]) -> int:
+    """How many requests to the Connector the recipients take: a chat that must be created takes two."""
+    return counts.total() + counts[Prospect.TO_INSTALL]
