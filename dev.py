@@ -1,4 +1,4 @@
-"""One door for developers: `python3 dev.py demo | run | test | simulate | check | clean`.
+"""One door for developers: `python3 dev.py demo | run | test | simulate | chaos | check | clean`.
 
 It needs Python 3.11 to 3.13 and nothing else: it makes `.venv`, installs what `requirements-dev.txt` pins whenever
 that file has changed, and hands over to the environment's own Python.
@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "run the app on this machine, with the Agents Playground as the Teams client",
     "test": "run the tests; what follows goes to pytest",
     "simulate": "run seeds of the deterministic simulation: `--seeds N --from S`, one with `--trace`, or `--planted`",
+    "chaos": "run the app for --seconds N while hosts, storage, Teams and queues fail at random, by a --seed",
     "check": "check format, style, types and the walls between packages",
     "clean": "remove the virtual environment, the tools and the caches",
 }

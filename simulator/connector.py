@@ -12,6 +12,7 @@ from aiohttp import web
 from simulator import posting, rosters
 from simulator.admission import admit, authenticate, locate
 from simulator.calls import Answer, Call, refused
+from simulator.faults import Action
 from simulator.misbehaving import ConnectionBroken, break_connection, suffer
 from simulator.refusals import Refusal
 from simulator.world import World
@@ -69,7 +70,7 @@ async def _judge(world: World, request: web.Request, call: Call, deed: Deed) -> 
     answer = deed(world, call)
     if fault is not None:
         world.ledger.count("answers_lost")
-        raise ConnectionBroken
+        raise fault.refusal() if fault.action is Action.FALSE_ANSWER else ConnectionBroken
     return answer
 
 

@@ -16,6 +16,7 @@ class Action(StrEnum):
     DELAY = "delay"  # All goes well, later.
     HANG = "hang"  # No delivery and no answer until the caller gives up.
     LOSE_ANSWER = "lose_answer"  # Delivered, then the connection breaks.
+    FALSE_ANSWER = "false_answer"  # Delivered, then an error status; beside the Connector as LOSE_ANSWER.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -333,6 +333,18 @@ async def test_connection_breaks_before_or_after_delivery(action: str, deliverie
         assert summary.by_status == {"0": 1}
 
 
+async def test_false_answer_tells_an_error_after_delivery() -> None:
+    async with a_caller() as caller:
+        person = await an_installed_person(caller.teams)
+        caller.teams.misbehave("false_answer", code="ServiceError", status=504)
+
+        reply = await caller.send(person.chat_id)
+
+        summary = caller.teams.ledger_summary()
+        assert (reply.status, reply.code) == (504, "ServiceError")
+        assert (summary.deliveries, summary.answers_lost) == (1, 1)
+
+
 async def test_hanging_call_neither_delivers_nor_answers() -> None:
     async with a_caller() as caller:
         person = await an_installed_person(caller.teams)
