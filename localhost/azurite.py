@@ -15,9 +15,10 @@ from typing import Self
 
 from localhost.environment import DEVELOPMENT_ACCOUNT, development_connection_string
 from localhost.processes import Child, free_port
-from localhost.tools import AZURITE
+from localhost.tools import AZURITE, MANIFESTS
 
 _READY_WITHIN = 30.0
+_ROWS_BY_KEY = MANIFESTS / "rows_by_key.cjs"
 
 
 class Persistence(StrEnum):
@@ -107,7 +108,8 @@ class Azurite:
         return self._child
 
     def _command(self) -> list[str]:
-        command = AZURITE.command()
+        node, script = AZURITE.command()
+        command = [node, "--require", str(_ROWS_BY_KEY), script]
         for service, port in self._ports.items():
             command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
         # The storage libraries speak a newer version of the protocol than Azurite admits to.
