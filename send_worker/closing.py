@@ -52,6 +52,9 @@ class Closing:
                 counted = count_as(row.outcomes, held=False, ends_as=ends_as)
                 sums.update(Counter(Outcome(character) for character in counted))
                 revised.update(count_revised(row, revision=broadcast.revision))
+            if any(outcome.is_open for outcome in sums):
+                # In an expiry's last seconds batches are left as they are, and count as expired once it has come.
+                return False
             finished = await self._store.changes.finish(
                 broadcast.id,
                 at=now,

@@ -123,7 +123,9 @@ class World:
             if self._is_finished():
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.sleep(QUIET_SECONDS)
+        # What a frozen process was given is put back, or done, once it goes on.
+        frozen = max(process.life.frozen_until for process in self.processes) - self.loop.time()
+        await asyncio.sleep(QUIET_SECONDS + max(0.0, frozen))
         self._judge()
 
     def _is_finished(self) -> bool:

@@ -18,7 +18,7 @@ from shared.envelopes import unpack_nudge
 from shared.errors import StorageUnavailable
 from shared.nudging import MOST_DUE
 from shared.storage import names
-from shared.storage.broadcast_keys import due_key, lane_key, parked_key
+from shared.storage.broadcast_keys import batch_key, due_key, lane_key, parked_key
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
 from shared.storage.rows import Operation, insert, merge
@@ -64,7 +64,8 @@ class Desk:
         await self.table.write(broadcast, operations)
 
     async def end_lanes(self) -> None:
-        await self.change(merge(lane_key(0, 0), {"batch": 4}), merge(lane_key(1, 0), {"batch": 5}))
+        sent = [merge(batch_key(number), {"outcomes": "SSSS", "placed": False}) for number in range(4)]
+        await self.change(merge(lane_key(0, 0), {"batch": 4}), merge(lane_key(1, 0), {"batch": 5}), *sent)
 
     async def sweep(self) -> None:
         await self.pipeline.sweep.run()
@@ -231,6 +232,7 @@ def test_a_closing_that_broke_off_is_finished_by_the_next_sweep(moment: Moment) 
         insert(due_key(EPOCH + 3600, 0), {}),  # Somebody is tried again in an hour.
         insert(parked_key(2), {}),  # A batch was set aside and waits for a person.
         merge("cursor", {"phase": Phase.EMIT.value}),  # The plan goes on.
+        merge(batch_key(1), {"outcomes": "SSpS"}),  # In an expiry's last seconds nothing is sent, nor expired yet.
     ],
 )
 def test_a_broadcast_with_something_left_is_not_closed(left: Operation) -> None:
