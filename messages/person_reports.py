@@ -7,6 +7,7 @@ from typing import Any
 
 from messages.answers import instant
 from messages.reports import describe_delivery
+from shared.domain.broadcasts import Broadcast
 from shared.errors import BroadcastNotFound
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
@@ -40,8 +41,7 @@ class PersonReports:
 
     async def in_broadcast(self, broadcast_id: str, keys: Sequence[str]) -> tuple[dict[str, Any], ...]:
         """The deliveries of a broadcast to the recipient with one of these keys. Raises BroadcastNotFound."""
-        deliveries, _ = await self._find(broadcast_id, keys)
-        return deliveries
+        return (await self._find(await self._broadcasts.head(broadcast_id), keys))[0]
 
     async def lately(self, tenant: str, key: str, *, after: str, limit: int) -> Lately:
         """What a recipient got by the tenant's newest broadcasts behind `after`; a request looks at only so many."""
@@ -62,20 +62,21 @@ class PersonReports:
     async def _of(self, entry: Entry, key: str) -> tuple[list[dict[str, Any]], int]:
         """What one broadcast of the list holds for a recipient, and how many rows that took to find out."""
         try:
-            deliveries, rows = await self._find(entry.broadcast_id, [key])
+            broadcast = await self._broadcasts.head(entry.broadcast_id)
+            deliveries, rows = await self._find(broadcast, [key])
         except BroadcastNotFound:
             # Its acceptance broke off, or its time is over.
             return [], 0
         of_broadcast = {
             "broadcast": entry.broadcast_id,
             "key": entry.key,
+            "mode": broadcast.mode,
             "accepted_at": instant(entry.accepted_at),
         }
         return [{**of_broadcast, **delivery} for delivery in deliveries], rows
 
-    async def _find(self, broadcast_id: str, keys: Sequence[str]) -> tuple[tuple[dict[str, Any], ...], int]:
-        broadcast = await self._broadcasts.head(broadcast_id)
-        search = await self._search.find(broadcast_id, keys)
+    async def _find(self, broadcast: Broadcast, keys: Sequence[str]) -> tuple[tuple[dict[str, Any], ...], int]:
+        search = await self._search.find(broadcast.id, keys)
         ends_as = broadcast.ends_open_as(self._clock.now())
         deliveries = tuple(
             {**describe_delivery(one.batch, one.position, ends_as), "updated_at": instant(one.written_at)}

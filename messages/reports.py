@@ -8,8 +8,9 @@ from typing import Any
 
 from messages.answers import Links, instant
 from shared.domain.batches import Batch, Note
-from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, count_as, state_of
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, Priority, count_as, state_of
 from shared.domain.outcomes import Outcome
+from shared.domain.pacing import URGENT_SHARE
 from shared.domain.plans import Cursor
 from shared.domain.recipients import identifier_of, kind_of
 from shared.domain.rehearsals import Mode, Prospect, requests_for, unpack_prospects
@@ -116,8 +117,8 @@ class Reports:
         counts = unpack_prospects(cursor.prospects)
         content = await self._broadcasts.content(broadcast.id, broadcast.content_revision)
         wait = 0.0 if broadcast.ramp is None or counts.total() <= broadcast.ramp.people else broadcast.ramp.wait
-        pace = self._pacers.ceiling
-        seconds = None if pace is None else math.ceil(requests_for(counts) / pace + wait)
+        pace, share = self._pacers.ceiling, URGENT_SHARE if broadcast.priority is Priority.URGENT else 1.0
+        seconds = None if pace is None else math.ceil(requests_for(counts) / (pace * share) + wait)
         return {
             "recipients": counts.total(),
             "counts": {prospect.value: counts[prospect] for prospect in Prospect},

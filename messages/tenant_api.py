@@ -37,28 +37,24 @@ class TenantApi:
 
     async def get(self, tenant: str) -> Answer:
         """Whether the tenant's sending is stopped."""
-        tenant = self._known(tenant)
-        return await self._answer(tenant, self._switch(tenant))
+        return await self._answer(self._known(tenant))
 
     async def stop(self, tenant: str) -> Answer:
         """Stop all of the tenant's broadcasts. Senders learn of it within three seconds."""
         tenant = self._known(tenant)
-        switch = self._switch(tenant)
-        if not await switch.is_stopped():
-            await switch.stop()
+        if await self._switch(tenant).stop():
             log_event(logger, "tenant_stopped", level=logging.WARNING, tenant=tenant)
-        return await self._answer(tenant, switch)
+        return await self._answer(tenant)
 
     async def resume(self, tenant: str) -> Answer:
         """Let the tenant's broadcasts go on, and wake them; what this leaves out the sweep wakes within a minute."""
         tenant = self._known(tenant)
-        switch = self._switch(tenant)
-        await switch.go_on()
+        await self._switch(tenant).go_on()
         log_event(logger, "tenant_resumed", level=logging.WARNING, tenant=tenant)
         for opened in await self._directory.open_broadcasts():
             if opened.tenant == tenant:
                 await self._wake(opened.broadcast_id)
-        return await self._answer(tenant, switch)
+        return await self._answer(tenant)
 
     async def _wake(self, broadcast_id: str) -> None:
         try:
@@ -76,5 +72,5 @@ class TenantApi:
     def _switch(self, tenant: str) -> StopSwitch:
         return self._pacers.of(tenant).switch
 
-    async def _answer(self, tenant: str, switch: StopSwitch) -> Answer:
-        return json_answer(HTTPStatus.OK, {"tenant": tenant, "stopped_at": instant(await switch.stopped_at())})
+    async def _answer(self, tenant: str) -> Answer:
+        return json_answer(HTTPStatus.OK, {"tenant": tenant, "stopped_at": instant(await self._switch(tenant).look())})

@@ -22,33 +22,38 @@ class StopSwitch:
         self._stopped_at = 0.0
         self._seen_at = -math.inf
 
-    async def stopped_at(self) -> float | None:
-        """Since when the tenant's sending is stopped (seconds since the epoch); None while it goes on.
+    async def is_stopped(self) -> bool:
+        """Whether the tenant's sending is stopped, as it was at most three seconds ago.
 
         Storage that fails changes nothing: then no intent can be written either.
         """
         if self._clock.now() - self._seen_at > FRESH_SECONDS:
             with suppress(StorageUnavailable):
-                self.see(await self._rows.read(self._tenant))
+                await self.look()
+        return self._stopped_at > 0
+
+    async def look(self) -> float | None:
+        """Since when the tenant's sending is stopped by now (seconds since the epoch); None while it goes on.
+
+        Raises StorageUnavailable.
+        """
+        self.see(await self._rows.read(self._tenant))
         return self._stopped_at or None
 
-    async def is_stopped(self) -> bool:
-        """Whether the tenant's sending is stopped, known at most three seconds ago."""
-        return await self.stopped_at() is not None
-
-    async def stop(self) -> None:
-        """Stop all of the tenant's sending. Raises StorageUnavailable."""
-        await self._set(self._clock.now())
+    async def stop(self) -> bool:
+        """Stop all of the tenant's sending; false where it was stopped already. Raises StorageUnavailable."""
+        if await self.look() is not None:
+            return False
+        await self._rows.switch(self._tenant, stopped_at=self._clock.now())
+        await self.look()
+        return True
 
     async def go_on(self) -> None:
         """Let the tenant's sending go on. Raises StorageUnavailable."""
-        await self._set(0.0)
+        await self._rows.switch(self._tenant, stopped_at=0.0)
+        await self.look()
 
     def see(self, row: tuple[Pace, str] | None) -> None:
         """Take in a pace row that was just read or written."""
         self._stopped_at = 0.0 if row is None else row[0].stopped_at
         self._seen_at = self._clock.now()
-
-    async def _set(self, stopped_at: float) -> None:
-        await self._rows.switch(self._tenant, stopped_at=stopped_at)
-        self.see(await self._rows.read(self._tenant))

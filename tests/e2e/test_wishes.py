@@ -227,10 +227,15 @@ async def test_one_switch_stops_all_of_a_tenants_sending(paced: Herald) -> None:
     held = [await paced.report(broadcast) for broadcast in broadcasts]
     await asyncio.sleep(3)
     still = [await paced.report(broadcast) for broadcast in broadcasts]
+    # A person who writes to the bot is answered all the same.
+    before = await paced.teams.ledger_summary()
+    await paced.teams.say(people[0], "Are you there?")
+    after = await paced.teams.wait_for_deliveries(before.deliveries + 1)
     resumed = await paced.call("POST", f"/api/tenants/{paced.tenant}/resume")
     reports = [await paced.finished(broadcast) for broadcast in broadcasts]
 
     assert (stopped.status, resumed.body["stopped_at"]) == (200, None)
+    assert after.deliveries == before.deliveries + 1
     assert {one["paused_for"] for one in held} == {"tenant_stopped"}
     assert [one["counts"] for one in held] == [one["counts"] for one in still]
     assert sum(one["counts"]["sent"] for one in held) < 300

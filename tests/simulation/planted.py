@@ -10,13 +10,16 @@ from send_worker import decisions, settling
 from send_worker.claim import Claim
 from send_worker.deliveries import Deliveries
 from send_worker.heads import Heads
+from send_worker.planner import Planner
 from send_worker.stake import Stake
 from send_worker.sweep import Sweep
 from shared.domain.batches import Batch
-from shared.domain.broadcasts import DeliveryMode
+from shared.domain.broadcasts import Broadcast, DeliveryMode
 from shared.domain.outcomes import Outcome
+from shared.domain.plans import Phase
 from shared.pacer import Pacer
-from shared.storage.broadcasts import Broadcasts
+from shared.stop_switch import StopSwitch
+from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.rows import Operation
 from shared.teams.answers import Verdict
 from tests.simulation.storm import draw_storm
@@ -156,6 +159,25 @@ def one_slot_for_two_calls() -> AbstractContextManager[object]:
     return patch.object(Deliveries, "requests_for", one)
 
 
+def switch_not_read() -> AbstractContextManager[object]:
+    """Senders go on while their tenant is stopped."""
+
+    async def never(_switch: StopSwitch) -> bool:
+        return False
+
+    return patch.object(StopSwitch, "is_stopped", never)
+
+
+def slow_start_does_not_wait() -> AbstractContextManager[object]:
+    """The planner goes on as soon as the first people are planned."""
+
+    async def at_once(planner: Planner, broadcast: Broadcast, held: Held) -> Held:
+        over = replace(held.cursor, phase=Phase.EMIT, goes_on_at=1.0)
+        return await planner._step(broadcast, held, over)
+
+    return patch.object(Planner, "_ramp", at_once)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -172,6 +194,8 @@ PLANTED: dict[str, Plant] = {
         cancel_not_read,
         lost_answer_is_retried,
         one_slot_for_two_calls,
+        switch_not_read,
+        slow_start_does_not_wait,
     )
 }
 

@@ -145,6 +145,7 @@ async def test_what_a_person_got_lately_is_newest_first_with_its_state() -> None
     assert found["deliveries"][1] == {
         "broadcast": first,
         "key": "first",
+        "mode": "send",
         "accepted_at": "2026-05-28T20:26:41.000Z",
         "recipient": {"kind": "user", "id": ALICE},
         "state": "sent",

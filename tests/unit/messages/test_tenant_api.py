@@ -11,7 +11,8 @@ from messages.watching_blueprint import blueprint
 from shared.composition import App
 from shared.domain.audience import Audience
 from shared.domain.requests import BroadcastRequest, Content
-from tests.twins.storage import MemoryAccount
+from shared.errors import StorageUnavailable
+from tests.twins.storage import Call, MemoryAccount
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import TENANT, compose_app
 
@@ -69,6 +70,30 @@ async def test_another_process_learns_of_a_stop(desk: Desk) -> None:
     await desk.call("stop")
 
     assert await other.pacers.of(TENANT).switch.is_stopped()
+
+
+async def test_a_stop_counts_though_another_process_let_the_tenant_go_on_just_now(desk: Desk) -> None:
+    other = compose_app(desk.account, connector=MemoryConnector(), pace=49.75)
+    await desk.call("stop")
+    await other.pacers.of(TENANT).switch.go_on()
+
+    await desk.call("stop")
+
+    assert await other.pacers.of(TENANT).switch.look() == NOON
+
+
+@pytest.mark.parametrize("verb", ["get", "stop", "resume"])
+async def test_storage_that_is_away_is_told(desk: Desk, verb: str) -> None:
+    await desk.call("get")
+
+    async def away(call: Call) -> None:
+        raise StorageUnavailable(call.verb)
+
+    desk.account.use_hook(away)
+
+    status, problem = await desk.call(verb)
+
+    assert (status, problem["type"]) == (503, "urn:herald:problem:storage-unavailable")
 
 
 async def test_the_broadcasts_of_a_tenant_that_goes_on_are_woken(desk: Desk) -> None:
