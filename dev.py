@@ -1,4 +1,4 @@
-"""One door for developers: `python3 dev.py demo | run | test | simulate | chaos | check | clean`.
+"""One door for developers: `python3 dev.py demo | run | test | simulate | chaos | size | check | clean`.
 
 It needs Python 3.11 to 3.13 and nothing else: it makes `.venv`, installs what `requirements-dev.txt` pins whenever
 that file has changed, and hands over to the environment's own Python.
@@ -26,6 +26,7 @@ COMMANDS = {
     "test": "run the tests; what follows goes to pytest",
     "simulate": "run seeds of the deterministic simulation: `--seeds N --from S`, one with `--trace`, or `--planted`",
     "chaos": "run the app for --seconds N while hosts, storage, Teams and queues fail at random, by a --seed",
+    "size": "plan for very many people, undisturbed and with the planner killed: `--people N --kills N`",
     "check": "check format, style, types and the walls between packages",
     "clean": "remove the virtual environment, the tools and the caches",
 }
@@ -59,7 +60,7 @@ def main() -> int:
     prepare()
     if arguments.command == "check":
         return check()
-    modules = {"test": "pytest", "simulate": "tests.simulation"}
+    modules = {"test": "pytest", "simulate": "tests.simulation", "size": "tests.size"}
     module = modules.get(arguments.command, f"localhost.{arguments.command}")
     return hand_over([str(PYTHON), "-m", module, *arguments.rest])
 
