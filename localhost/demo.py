@@ -144,7 +144,10 @@ async def count_deferred(stack: Stack, report: Mapping[str, Any]) -> int:
     """Count whom the message reached at a later try than the first."""
     deferred, path = 0, f"/api/broadcasts/{report['id']}/deliveries"
     async with ClientSession(stack.url, timeout=ClientTimeout(total=30), trust_env=False) as session:
-        while path and (page := await _get(session, path)):
+        while path:
+            if not (page := await _get(session, path)):
+                await asyncio.sleep(POLL)
+                continue
             deferred += sum(one["state"] == "sent" and one["attempts"] > 1 for one in page["deliveries"])
             path = (page["next"] or "").removeprefix(stack.url)
     return deferred
