@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,8 +30,9 @@ class Api:
     `surprises` are answers that no caller need expect: another status than 2xx, 429 or 503.
     """
 
-    def __init__(self, hosts: Sequence[AppHost]) -> None:
+    def __init__(self, hosts: Sequence[AppHost], *, say: Callable[[str], None]) -> None:
         self._hosts = hosts
+        self._say = say
         self._turns = itertools.count()
         self._resources = AsyncExitStack()
         self._session: ClientSession | None = None
@@ -44,8 +45,10 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         await self._resources.aclose()
 
-    async def call(self, method: str, path: str, document: Any = None) -> Answer:
-        """Call the next host; a full URL in `path` is called as it stands."""
+    async def call(
+        self, method: str, path: str, document: Any = None, *, expected: Collection[int] = frozenset()
+    ) -> Answer:
+        """Call the next host. An `expected` status is no surprise, and its answer has no body."""
         if self._session is None:
             raise RuntimeError("Api is an async context manager: use `async with Api(...)`")
         host = self._hosts[next(self._turns) % len(self._hosts)]
@@ -57,7 +60,10 @@ class Api:
             return Answer(0)
         if answer.status in BUSY:
             return Answer(0)
+        if answer.status in expected:
+            return Answer(answer.status)
         if not 200 <= answer.status < 300:
             self.surprises.append(f"{method} {path} was answered {answer.status} {text[:300]}")
+            self._say(self.surprises[-1])
             return Answer(answer.status)
         return Answer(answer.status, json.loads(text))

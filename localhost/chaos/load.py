@@ -64,7 +64,18 @@ class Load:
         await self._queues.put(REQUESTS, text)
         while ask.key not in self.accepted and time.monotonic() < until:
             await asyncio.sleep(AGAIN_AFTER)
-            self.accepted |= {key: found for key, found in (await self.listed()).items() if key == ask.key}
+            await self._look_for(ask.key)
+
+    async def _look_for(self, key: str) -> None:
+        """Take a request for accepted once its broadcast can be read.
+
+        It is listed before: where its acceptance broke off there, it takes the same request to finish it, and until
+        then its address is not known.
+        """
+        if (found := (await self.listed()).get(key)) is None:
+            return
+        if (await self._api.call("GET", f"/api/broadcasts/{found}", expected={404})).body:
+            self.accepted[key] = found
 
     async def _strike(self, ask: Ask, text: str, *, struck: bool) -> bool:
         """Have the message meet its mishap, unless one did; whether that is done now."""

@@ -39,12 +39,12 @@ async def run(
     async with Stack(hosts=hosts, simulator=("--seed", str(seed))) as stack:
         say(f"{plan.people} people install the app")
         people = await _install(stack, plan)
-        async with Api(stack.hosts) as api, QueueFaults(stack.connection_string) as queues:
-            began = time.monotonic()
+        began = time.monotonic()
 
-            def tell(text: str) -> None:
-                say(f"{time.monotonic() - began:6.1f} s  {text}")
+        def tell(text: str) -> None:
+            say(f"{time.monotonic() - began:6.1f} s  {text}")
 
+        async with Api(stack.hosts, say=tell) as api, QueueFaults(stack.connection_string) as queues:
             injector = Injector(stack, queues, say=tell)
             load = Load(api, queues, tenant=stack.addresses["tenant_id"], people=people)
             watch = Watch(api, say=tell)
