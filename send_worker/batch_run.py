@@ -9,16 +9,16 @@ import math
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from send_worker.claim import HOLDER_SECONDS, Claim
 from send_worker.group import Group, GroupPoster
-from send_worker.heads import Heads
-from send_worker.stake import Stake
 from shared.domain.broadcasts import Priority
 from shared.domain.lanes import BATCH_SIZE, SMALLEST_GROUP, group_size
 from shared.domain.pacing import URGENT_SHARE, FarAway, Slots
 from shared.errors import StorageError
 from shared.pacer import Pacer
 from shared.ports import Clock
+from shared.work.claim import HOLDER_SECONDS, Claim
+from shared.work.heads import Heads
+from shared.work.stake import Stake
 
 LEAD = 0.25
 """An intent is written so many seconds before the first of its slots."""

@@ -9,13 +9,13 @@ import logging
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from send_worker.heads import Heads
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.errors import StorageError
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.teams.answers import Verdict
 from shared.telemetry import log_event
+from shared.work.heads import Heads
 
 FIRST_REJECTIONS = 20
 """So many rejections in a row at the beginning, in one process, are the message's fault."""

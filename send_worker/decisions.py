@@ -3,10 +3,11 @@
 `sent` means that the Connector accepted the message; nobody knows that it was read.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.domain.batches import Note
 from shared.domain.broadcasts import Broadcast, DeliveryMode
+from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
 from shared.domain.retry import HORIZON, last_try_at, retry_at
 from shared.domain.revisions import Revised, RevisionDecision
@@ -29,17 +30,6 @@ NOT_IN_ROSTER = "botnotinconversationroster"
 MESSAGE_GONE = frozenset({"activitynotfoundinconversation", "conversationnotfound", NOT_IN_ROSTER})
 DELIVERED_PERHAPS = frozenset({Verdict.FAILED_MAYBE, Verdict.ANSWER_LOST, Verdict.SERVICE_ERROR})
 """Answers that leave it open whether the message arrived: with `at_most_once` the outcome is `uncertain`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What a delivery becomes; `note` is None where there is nothing to remember."""
-
-    outcome: Outcome
-    note: Note | None = None
-    activity_id: str = ""
-    is_gone: bool = False
-    """Whether the stored conversation proved to be gone: it is dropped, and created anew once."""
 
 
 def decide(

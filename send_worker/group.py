@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 
 from send_worker.brakes import Brakes
-from send_worker.claim import Claim
 from send_worker.decisions import decide, decide_revision
-from send_worker.heads import Heads
 from send_worker.speaker import Speaker, Spoken
 from send_worker.witness import Witness
 from shared.domain.batches import Note
@@ -19,6 +17,8 @@ from shared.pacer import Pacer
 from shared.ports import Clock
 from shared.teams.answers import Answer, Verdict
 from shared.telemetry import log_event
+from shared.work.claim import Claim
+from shared.work.heads import Heads
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from send_worker.closing import Closing
 from send_worker.counting import Counting
-from send_worker.elapsed import monotonic
 from shared.domain.audience import Audience, Source, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
@@ -24,6 +23,7 @@ from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
 from shared.ports import Clock, Queue
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.telemetry import log_event
+from shared.work.elapsed import monotonic
 
 BUDGET_SECONDS = 60.0
 """A planner works for so long, then nudges itself."""

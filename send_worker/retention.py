@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from functools import partial
 
-from send_worker.elapsed import monotonic
 from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
@@ -18,6 +17,7 @@ from shared.storage.names import BROADCAST_QUEUE, INSTALL_QUEUE, PLAN_QUEUE, SEN
 from shared.storage.poison import PoisonMessages
 from shared.storage.rejections import UNKNOWN_TENANT, Rejections
 from shared.telemetry import log_event
+from shared.work.elapsed import monotonic
 
 BUDGET_SECONDS = 60.0
 """One run removes for so long; the next one goes on."""

@@ -9,14 +9,8 @@ from dataclasses import dataclass, field
 
 from send_worker.batch_run import BatchRun, End
 from send_worker.brakes import Brakes
-from send_worker.claim import Claim
-from send_worker.elapsed import monotonic
 from send_worker.group import GroupPoster
-from send_worker.heads import Heads
 from send_worker.outside import Outside
-from send_worker.settling import settle_batch
-from send_worker.stake import Stake
-from send_worker.taking import Taking
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.rehearsals import Mode
 from shared.errors import BroadcastNotFound, StorageUnavailable
@@ -25,6 +19,12 @@ from shared.pacer import Pacer
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.telemetry import log_event
+from shared.work.claim import Claim
+from shared.work.elapsed import monotonic
+from shared.work.heads import Heads
+from shared.work.settling import settle_batch
+from shared.work.stake import Stake
+from shared.work.taking import Taking
 
 BUDGET_SECONDS = 30.0
 """One invocation goes on along its lane for so long, then it hands over by a nudge."""

@@ -5,9 +5,9 @@ import logging
 from typing import Protocol
 from urllib.parse import unquote
 
-from send_worker.decisions import Decision
 from shared.domain.activities import timestamp
 from shared.domain.batches import Recipient
+from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import RecipientKind, kind_of
 from shared.domain.references import ReferenceState

@@ -6,12 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from send_worker import decisions, settling
-from send_worker.claim import Claim
-from send_worker.deliveries import Deliveries
-from send_worker.heads import Heads
+from send_worker import decisions
 from send_worker.planner import Planner
-from send_worker.stake import Stake
 from send_worker.sweep import Sweep
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import Broadcast, DeliveryMode
@@ -22,6 +18,11 @@ from shared.stop_switch import StopSwitch
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.rows import Operation
 from shared.teams.answers import Verdict
+from shared.work import settling
+from shared.work.claim import Claim
+from shared.work.deliveries import Deliveries
+from shared.work.heads import Heads
+from shared.work.stake import Stake
 from tests.simulation.storm import draw_storm
 from tests.simulation.world import run_storm
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from send_worker.brakes import FIRST_REJECTIONS, WATCHED, Brakes
-from send_worker.heads import Heads
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.plans import Cursor
 from shared.errors import StorageUnavailable
@@ -14,6 +13,7 @@ from shared.pacer import Pacers
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.pace import PaceRows
 from shared.teams.answers import Verdict
+from shared.work.heads import Heads
 from tests.twins.storage import MemoryAccount, Moment, fail_once
 
 OK, NO = Verdict.ACCEPTED, Verdict.REJECTED

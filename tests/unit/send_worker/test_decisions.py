@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from send_worker.decisions import Decision, decide
+from send_worker.decisions import decide
 from shared.domain.batches import Note
 from shared.domain.broadcasts import Broadcast, DeliveryMode
+from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
 from shared.teams.answers import Answer, Verdict
 

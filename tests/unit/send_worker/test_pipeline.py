@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from send_worker.taking import MOST_FRUITLESS
 from shared.domain.broadcasts import DeliveryMode, PauseReason, Priority, unpack_counts
 from shared.domain.outcomes import Outcome, State
 from shared.errors import RowConflict
 from shared.storage import names
 from shared.teams.answers import Answer, Verdict
+from shared.work.taking import MOST_FRUITLESS
 from tests.twins.storage import Call, Moment
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import TENANT, World, in_a_world, object_id

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from send_worker.taking import MOST_FRUITLESS
 from shared.domain.outcomes import State
 from shared.errors import RowConflict
 from shared.storage import names
 from shared.storage.broadcast_keys import parked_key
 from shared.storage.rows import insert
+from shared.work.taking import MOST_FRUITLESS
 from tests.twins.loop import run_virtually
 from tests.twins.world import World
 

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from send_worker.decisions import Decision
 from send_worker.witness import Witness
 from shared.domain.batches import Note, Recipient
+from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
 from shared.domain.references import Reference, ReferenceState, values_of
 from shared.errors import StorageUnavailable

@@ -7,9 +7,9 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from send_worker.decisions import Decision
 from shared.domain.batches import Batch, Note
 from shared.domain.broadcasts import DeliveryMode
+from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import RecipientKind, kind_of
 from shared.domain.revisions import Revised, RevisionDecision

@@ -3,10 +3,6 @@
 import logging
 from secrets import token_hex
 
-from send_worker.claim import Claim
-from send_worker.heads import Heads
-from send_worker.settling import lane_step
-from send_worker.stake import Stake
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.domain.revisions import begin
@@ -15,6 +11,10 @@ from shared.storage.broadcast_keys import parked_key
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import delete, upsert
 from shared.telemetry import log_event
+from shared.work.claim import Claim
+from shared.work.heads import Heads
+from shared.work.settling import lane_step
+from shared.work.stake import Stake
 
 HOLDER_WAIT = 3.0
 MOST_FRUITLESS = 5

@@ -6,15 +6,15 @@ The lease holder is the row's only writer, by ETag. After a crash the row says w
 from collections.abc import Sequence
 from dataclasses import replace
 
-from send_worker.deliveries import Deliveries
-from send_worker.elapsed import monotonic
-from send_worker.stake import Stake
 from shared.domain.batches import Batch, Progress
 from shared.domain.broadcasts import Broadcast
 from shared.domain.revisions import begin
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import Operation
+from shared.work.deliveries import Deliveries
+from shared.work.elapsed import monotonic
+from shared.work.stake import Stake
 
 HOLDER_SECONDS = 30.0
 """A holder measures its lease by its own monotonic clock, and posts nothing after two thirds of it."""

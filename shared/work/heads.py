@@ -3,13 +3,13 @@
 from collections import OrderedDict
 from dataclasses import replace
 
-from send_worker.elapsed import monotonic
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.retry import LAST_INTENT
 from shared.errors import StorageUnavailable
 from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
+from shared.work.elapsed import monotonic
 
 FRESH_SECONDS = 3.0
 """So late, at most, does a sender learn of a cancel."""

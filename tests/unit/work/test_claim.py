@@ -5,17 +5,17 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from send_worker.claim import HOLDER_SECONDS, Claim
-from send_worker.decisions import Decision
-from send_worker.stake import Stake
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode
+from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage.broadcast_keys import due_key, lane_key
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import insert, merge
+from shared.work.claim import HOLDER_SECONDS, Claim
+from shared.work.stake import Stake
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, MemoryTable, Moment, fail_once, yielding
 

@@ -2,11 +2,11 @@
 
 from secrets import token_hex
 
-from send_worker.claim import Claim
 from shared.domain.batches import Batch
 from shared.domain.lanes import lane_of
 from shared.storage.broadcast_keys import due_key, lane_key
 from shared.storage.rows import Operation, delete, insert, merge
+from shared.work.claim import Claim
 
 
 async def settle_batch(claim: Claim, *, sending: bool, following: Batch | None) -> Claim | None:
