@@ -1,1 +1,1 @@
-"""Microsoft Graph. Its protocol and client arrive with the installer; the setting for its address exists already."""
+"""Microsoft Graph: installing the app, and reading the directory. Pure modules build and decipher, the client calls."""
