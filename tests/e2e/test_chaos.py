@@ -12,8 +12,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_promises_hold_while_calls_and_messages_go_wrong() -> None:
-    verdict = await run(seconds=18, seed=3, hosts=2, say=print, kinds=HARMLESS)
+    # Eight seconds of faults: whoever meets more of them in a row than that holds waits for the next tick.
+    verdict = await run(seconds=12, seed=3, hosts=2, say=print, kinds=HARMLESS)
 
     assert [promise for promise in verdict.promises if not promise.held] == []
-    assert verdict.recipients > 300
+    assert verdict.recipients > 200
     assert sum(map(bool, verdict.struck.values())) > len(HARMLESS) / 2
