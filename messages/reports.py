@@ -132,7 +132,7 @@ class Reports:
     async def _sums(self, broadcast: Broadcast, cursor: Cursor, now: float) -> Report:
         if broadcast.finished_at is not None:
             return final_report(broadcast)
-        stored = await self._broadcasts.counts.read(broadcast.id) if cursor.batches > LIVE_BATCHES else None
+        stored = await self._broadcasts.counts.read(broadcast.id) if cursor.rows > LIVE_BATCHES else None
         if stored is not None and stored.is_of(broadcast):
             return stored.stopped(broadcast.ends_open_as(now))
         return await self._sum_up(broadcast, now)
@@ -165,7 +165,7 @@ def _state(broadcast: Broadcast, cursor: Cursor, *, now: float) -> BroadcastStat
     return state_of(
         broadcast,
         planned=cursor.is_finished,
-        has_batches=cursor.batches > 0,
+        has_batches=cursor.rows > 0,
         started=cursor != Cursor(),
         now=now,
     )

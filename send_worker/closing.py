@@ -89,7 +89,7 @@ class Closing:
         if not cursor.is_finished and stopped_at is None:
             return False
         lanes = await self._store.lanes(broadcast.id, broadcast.revision)
-        if any(lane.batch < cursor.batches for lane in lanes):
+        if any(cursor.holds(lane.batch) for lane in lanes):
             return False
         if await self._store.due_markers(broadcast.id, limit=1):
             return False

@@ -19,7 +19,7 @@ class Counting:
 
     async def count_if_due(self, broadcast: Broadcast, cursor: Cursor) -> None:
         """Store the sums of a broadcast with more rows than a look at it reads, unless they were stored just now."""
-        if cursor.batches <= LIVE_BATCHES:
+        if cursor.rows <= LIVE_BATCHES:
             return
         stored = await self._store.counts.read(broadcast.id)
         now = self._clock.now()

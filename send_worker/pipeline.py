@@ -24,7 +24,7 @@ class Pipeline:
 
 def build_pipeline(app: App) -> Pipeline:
     """Build the pipeline of an app."""
-    store, clock, plans, sends = app.broadcasts, app.clock, app.plans, app.sends
+    store, clock = app.broadcasts, app.clock
     return Pipeline(
         planner=Planner(
             store,
@@ -32,8 +32,7 @@ def build_pipeline(app: App) -> Pipeline:
             lookup=app.lookup,
             closing=Closing(store, app.directory, clock),
             counting=Counting(store, clock),
-            plans=plans,
-            sends=sends,
+            nudging=app.nudging,
             clock=clock,
         ),
         sender=Sender(

@@ -16,11 +16,20 @@ from shared.domain.audience import Audience, Source, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.lanes import BATCH_SIZE
-from shared.domain.plans import ROWS_PER_STEP, Cursor, Phase, by_transaction, cut, leave_out, run_capacity
+from shared.domain.plans import (
+    ROWS_PER_STEP,
+    Cursor,
+    NewBatches,
+    Phase,
+    Portion,
+    leave_out,
+    portions,
+    run_capacity,
+)
 from shared.domain.rehearsals import Mode, add_prospects, room_in_ramp
-from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
-from shared.ports import Clock, Queue
+from shared.nudging import Nudging
+from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.telemetry import log_event
 from shared.work.elapsed import monotonic
@@ -60,8 +69,7 @@ class Planner:
         lookup: Lookup,
         closing: Closing,
         counting: Counting,
-        plans: Queue,
-        sends: Queue,
+        nudging: Nudging,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -69,8 +77,7 @@ class Planner:
         self._lookup = lookup
         self._closing = closing
         self._counting = counting
-        self._plans = plans
-        self._sends = sends
+        self._nudging = nudging
         self._clock = clock
 
     async def handle(self, broadcast_id: str) -> None:
@@ -94,7 +101,7 @@ class Planner:
                 if broadcast.stopped_at(self._clock.now()) is not None:
                     break
                 if monotonic() > until:
-                    await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)))
+                    await self._nudging.plan(broadcast.id)
                     return
                 if held.cursor.phase is Phase.COLLECT:
                     held = await self._collect(broadcast, audience, held)
@@ -147,11 +154,11 @@ class Planner:
             if room == 0:
                 return await self._step(broadcast, held, replace(held.cursor, phase=Phase.RAMP))
             most = ROWS_PER_STEP * BATCH_SIZE if room is None else min(room, ROWS_PER_STEP * BATCH_SIZE)
-            portion = fresh[position : position + most]
-            position += len(portion)
-            recipients = await self._lookup.recipients(broadcast.tenant, portion)
-            for batches in by_transaction(cut(recipients)):
-                held = await self._write(broadcast, held, batches)
+            keys = fresh[position : position + most]
+            position += len(keys)
+            recipients = await self._lookup.recipients(broadcast.tenant, keys)
+            for portion in portions(recipients, installing=broadcast.lanes.installs > 0):
+                held = await self._write(broadcast, held, portion)
         done = replace(held.cursor, phase=Phase.COLLECT, after="")
         return await self._step(broadcast, held, done)
 
@@ -165,7 +172,7 @@ class Planner:
         cursor, now = held.cursor, self._clock.now()
         if not cursor.goes_on_at:
             lanes = await self._store.lanes(broadcast.id, broadcast.revision)
-            if any(lane.batch < cursor.batches for lane in lanes):
+            if any(cursor.holds(lane.batch) for lane in lanes):
                 return held
             wait = broadcast.ramp.wait if broadcast.ramp else 0.0
             held = await self._step(broadcast, held, replace(cursor, goes_on_at=now + wait))
@@ -174,38 +181,29 @@ class Planner:
             return await self._step(broadcast, held, replace(held.cursor, phase=Phase.EMIT))
         if remaining <= TICK_SECONDS:
             # What is further away is the sweep's, each minute.
-            await self._plans.put(pack_nudge(Nudge(broadcast=broadcast.id)), delay=remaining)
+            await self._nudging.plan(broadcast.id, delay=remaining)
         return held
 
-    async def _write(self, broadcast: Broadcast, held: Held, batches: list[tuple[Recipient, ...]]) -> Held:
+    async def _write(self, broadcast: Broadcast, held: Held, portion: Portion) -> Held:
         """Write rows and the cursor's step, then nudge the lanes that wait for one of the rows.
 
         A dry run only counts: where no row is, nothing can be sent.
         """
-        first = held.cursor.batches
-        step = replace(
-            held.cursor,
-            recipients=held.cursor.recipients + sum(map(len, batches)),
-            after=batches[-1][-1].key,
-        )
+        step, rows = portion.step(held.cursor)
         if broadcast.mode is Mode.DRY_RUN:
-            prospects = add_prospects(step.prospects, (one for batch in batches for one in batch))
-            return await self._step(broadcast, held, replace(step, prospects=prospects))
-        step = replace(step, batches=first + len(batches))
-        stepped = await self._step(broadcast, held, step, batches)
+            prospects = add_prospects(step.prospects, portion.recipients)
+            counted = replace(held.cursor, recipients=step.recipients, after=step.after, prospects=prospects)
+            return await self._step(broadcast, held, counted)
+        stepped = await self._step(broadcast, held, step, rows)
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
         for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):
-            if first <= lane.batch < step.batches:
-                await self._sends.put(pack_nudge(Nudge(broadcast=broadcast.id, batch=lane.batch)))
+            if step.holds(lane.batch) and not held.cursor.holds(lane.batch):
+                await self._nudging.batch(broadcast.id, lane.batch)
         return stepped
 
-    async def _step(
-        self, broadcast: Broadcast, held: Held, cursor: Cursor, batches: Sequence[tuple[Recipient, ...]] = ()
-    ) -> Held:
+    async def _step(self, broadcast: Broadcast, held: Held, cursor: Cursor, rows: Sequence[NewBatches] = ()) -> Held:
         try:
-            etag = await self._store.step(
-                broadcast.id, cursor, etag=held.etag, batches=batches, first=held.cursor.batches
-            )
+            etag = await self._store.step(broadcast.id, cursor, etag=held.etag, rows=rows)
         except RowConflict:
             # The client below tries again when an answer is lost, and then meets its own success.
             stands = await self._store.cursor(broadcast.id)

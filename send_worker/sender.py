@@ -68,7 +68,7 @@ class Sender:
         self._clock = clock
         self._heads = Heads(store, outside.pacers, clock)
         self._brakes = Brakes(store, self._heads, clock)
-        self._taking = Taking(store, self._heads, nudging)
+        self._taking = Taking(store, self._heads, nudging, clock)
         self._tenants: dict[tuple[str, bool], _Tenant] = {}
 
     async def handle(self, broadcast_id: str, number: int) -> None:
@@ -152,7 +152,7 @@ class Sender:
             finally:
                 claim.give_back_stake()
             if following is None and had_place:
-                number = claim.number + broadcast.lanes
+                number = broadcast.lanes.after(claim.number)
                 if monotonic() >= until:
                     await self._nudging.batch(broadcast.id, number)
                     return
@@ -197,6 +197,6 @@ class Sender:
         cursor = (await self._store.cursor(broadcast.id)).cursor
         is_planned = cursor.waits_for_lanes or broadcast.stopped_at(self._clock.now()) is not None
         if is_planned and all(
-            lane.batch >= cursor.batches for lane in await self._store.lanes(broadcast.id, broadcast.revision)
+            not cursor.holds(lane.batch) for lane in await self._store.lanes(broadcast.id, broadcast.revision)
         ):
             await self._nudging.plan(broadcast.id)

@@ -84,7 +84,7 @@ class Sweep:
             if self._clock.now() - opened.opened_at > ABANDONED_SECONDS:
                 await self._directory.close(opened.broadcast_id)
             return
-        if broadcast.finished_at is None and held.cursor.is_finished and held.cursor.batches > LIVE_BATCHES:
+        if broadcast.finished_at is None and held.cursor.is_finished and held.cursor.rows > LIVE_BATCHES:
             # The planner's function stores the sums that are too many to be read for each look at them.
             await self._nudging.plan(broadcast.id)
         if broadcast.finished_at is not None:

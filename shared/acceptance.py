@@ -14,9 +14,9 @@ from shared.domain.audience import pack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.ids import broadcast_id
-from shared.domain.lanes import BATCH_SIZE, lanes_for
-from shared.domain.plans import Cursor, Phase, cut
-from shared.domain.rehearsals import Mode
+from shared.domain.lanes import BATCH_SIZE, INSTALL_LANES, LanePlan, lanes_for
+from shared.domain.plans import Cursor, Phase, cut, is_stranger
+from shared.domain.rehearsals import IN_EARNEST, Mode
 from shared.domain.requests import BroadcastRequest, Content
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
@@ -45,7 +45,11 @@ class Accepted:
 
 
 class Acceptance:
-    """Accepts requests. `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes."""
+    """Accepts requests.
+
+    `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes, and with `installing` people
+    without the app are given it.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Acceptance:
         clock: Clock,
         randomness: Callable[[int], bytes],
         pace: float | None,
+        installing: bool = False,
     ) -> None:
         self._broadcasts = broadcasts
         self._directory = directory
@@ -67,6 +72,7 @@ class Acceptance:
         self._clock = clock
         self._randomness = randomness
         self._pace = pace
+        self._installing = installing
 
     async def accept(self, request: BroadcastRequest) -> Accepted:
         """Make the request's broadcast, or finish making it. Raises InvalidRequest, KeyReused, StorageUnavailable."""
@@ -141,7 +147,10 @@ class Acceptance:
             priority=request.priority,
             mode=request.mode,
             ramp=request.ramp,
-            lanes=lanes_for(self._pace, recipients=explicit),
+            lanes=LanePlan(
+                sends=lanes_for(self._pace, recipients=explicit),
+                installs=INSTALL_LANES if self._installing and not batch and request.mode in IN_EARNEST else 0,
+            ),
             accepted_at=entry.accepted_at,
             expires_at=None if expires_after is None else entry.accepted_at + expires_after.total_seconds(),
         )
@@ -166,7 +175,10 @@ class Acceptance:
         most = BATCH_SIZE if ramp is None else min(ramp.people, BATCH_SIZE)
         if not audience.is_explicit or len(audience.explicit) > most or request.mode is Mode.DRY_RUN:
             return ()
-        batches = list(cut(await self._lookup.recipients(request.tenant, audience.explicit)))
+        recipients = await self._lookup.recipients(request.tenant, audience.explicit)
+        if self._installing and any(map(is_stranger, recipients)):
+            return ()
+        batches = list(cut(recipients))
         return batches[0] if len(batches) == 1 else ()
 
     async def _nudge(self, broadcast: str, *, planned: bool) -> None:

@@ -113,6 +113,7 @@ def assemble(
     directory = Directory(account.table(names.DIRECTORY))
     conversations = Conversations(account.table(names.CONVERSATIONS))
     sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
+    installs = account.queue(names.INSTALL_QUEUE)
     pace = account.table(names.PACE)
     lookup = Lookup(conversations, service_url=settings.service_url)
     return App(
@@ -126,11 +127,11 @@ def assemble(
         search=RecipientSearch(account.table(names.BROADCASTS)),
         sends=sends,
         plans=plans,
-        installs=account.queue(names.INSTALL_QUEUE),
+        installs=installs,
         pacers=Pacers(PaceRows(pace), ceiling=settings.pace, clock=clock),
         sandbox_pacers=Pacers(PaceRows(pace, row=SANDBOX_ROW), ceiling=settings.pace, clock=clock),
         windows=WindowRows(pace, clock),
-        nudging=Nudging(broadcasts, sends=sends, plans=plans),
+        nudging=Nudging(broadcasts, sends=sends, plans=plans, installs=installs),
         connector=connector,
         lookup=lookup,
         acceptance=Acceptance(

@@ -35,6 +35,9 @@ class Note:
     """Whether the planner's conversation turned out to be gone: it is created anew, once."""
 
 
+_NO_NOTE = Note()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """All of a batch that changes as it is worked on: what a journal write carries."""
@@ -63,6 +66,10 @@ class Progress:
     def of(self, outcome: Outcome) -> list[int]:
         """The positions that stand at an outcome."""
         return [position for position, character in enumerate(self.outcomes) if character == outcome.value]
+
+    def to_install(self, now: float) -> list[int]:
+        """The positions of people who should be given the app now."""
+        return [p for p in self.of(Outcome.AWAITING_INSTALL) if self.notes.get(p, _NO_NOTE).due_at <= now]
 
     @property
     def standing(self) -> int:
@@ -93,6 +100,6 @@ class Batch:
         return bool(self.lease) and self.age <= lease_seconds
 
 
-def new_progress(size: int) -> Progress:
+def new_progress(size: int, outcome: Outcome = Outcome.PENDING) -> Progress:
     """The progress of a batch that nobody has touched."""
-    return Progress(outcomes=Outcome.PENDING.value * size)
+    return Progress(outcomes=outcome.value * size)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
 from shared.domain.rehearsals import Mode, Ramp
 
@@ -71,7 +72,7 @@ class Broadcast:
     priority: Priority = Priority.NORMAL
     mode: Mode = Mode.SEND
     ramp: Ramp | None = None
-    lanes: int
+    lanes: LanePlan
     accepted_at: float
     expires_at: float | None = None
     cancelled_at: float | None = None

@@ -1,9 +1,14 @@
 """How a broadcast is cut into batches, lanes and groups. Sizes and their reasons: docs/architecture.md."""
 
 import math
+from dataclasses import dataclass
 
 BATCH_SIZE = 100
 BATCH_BYTES = 256 * 1024
+INSTALL_SIZE, INSTALL_LANES = 20, 4
+"""People of a batch who must be given the app first: as many as one JSON batch of Graph takes. Its lanes."""
+FIRST_INSTALL, FIRST_INSTALL_LANE = 50_000_000, 50
+"""Such batches, and their lanes, are numbered from here, behind all others."""
 FEWEST_LANES, MOST_LANES = 4, 16
 LANE_SECONDS = 8.0
 GROUP_SECONDS = 0.51
@@ -22,9 +27,33 @@ def lanes_for(pace: float | None, *, recipients: int | None = None) -> int:
     return min(most, max(FEWEST_LANES, min(MOST_LANES, math.ceil(pace * LANE_SECONDS / BATCH_SIZE))))
 
 
-def lane_of(batch: int, lanes: int) -> int:
-    """Which lane a batch belongs to."""
-    return batch % lanes
+def is_install(batch: int) -> bool:
+    """Whether a batch is of people who must be given the app first."""
+    return batch >= FIRST_INSTALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanePlan:
+    """How many lanes a broadcast has: for people whose chats are known, and for those who must be given the app."""
+
+    sends: int
+    installs: int = 0
+
+    @property
+    def starts(self) -> dict[int, int]:
+        """Each lane with its first batch."""
+        installs = {FIRST_INSTALL_LANE + lane: FIRST_INSTALL + lane for lane in range(self.installs)}
+        return {lane: lane for lane in range(self.sends)} | installs
+
+    def lane_of(self, batch: int) -> int:
+        """Which lane a batch belongs to."""
+        if is_install(batch):
+            return FIRST_INSTALL_LANE + (batch - FIRST_INSTALL) % self.installs
+        return batch % self.sends
+
+    def after(self, batch: int) -> int:
+        """The number of the batch behind this one in its lane."""
+        return batch + (self.installs if is_install(batch) else self.sends)
 
 
 def group_size(rate: float | None, size: int = BATCH_SIZE) -> int:

@@ -5,12 +5,14 @@ leaves out what an earlier run holds, and writes batch rows. Runs are sets, so r
 rows and the cursor are one transaction, so a second planner writes nothing.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.domain.batches import Recipient
-from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE
+from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, INSTALL_SIZE, is_install
+from shared.domain.recipients import RecipientKind, kind_of
 
 FIRST_RUN, LARGEST_RUN = 1_000, 65_536
 ROWS_PER_STEP = 20
@@ -46,6 +48,8 @@ class Cursor:
     """The last key of the run that is planned already."""
     batches: int = 0
     """Batch rows written so far: the number of the next one."""
+    installs: int = 0
+    """Likewise, for people who must be given the app first, counted from `FIRST_INSTALL`."""
     recipients: int = 0
     """Deliveries in them; of a dry run, recipients that were counted."""
     goes_on_at: float = 0.0
@@ -57,6 +61,15 @@ class Cursor:
     def run_names(self) -> list[str]:
         """The names of the runs, oldest first."""
         return self.runs.split()
+
+    @property
+    def rows(self) -> int:
+        """Batch rows of both sorts."""
+        return self.batches + self.installs
+
+    def holds(self, batch: int) -> bool:
+        """Whether this batch is planned."""
+        return batch - FIRST_INSTALL < self.installs if is_install(batch) else batch < self.batches
 
     @property
     def waits_for_lanes(self) -> bool:
@@ -82,34 +95,79 @@ def leave_out(keys: Sequence[str], earlier: Iterable[Sequence[str]]) -> list[str
     return [key for key in keys if key in left]
 
 
-def cut(recipients: Iterable[Recipient]) -> Iterator[tuple[Recipient, ...]]:
-    """Cut recipients into batches of at most 100 deliveries and 256 KiB."""
+def cut(recipients: Iterable[Recipient], size: int = BATCH_SIZE) -> Iterator[tuple[Recipient, ...]]:
+    """Cut recipients into batches of at most `size` deliveries and 256 KiB."""
     batch: list[Recipient] = []
-    size = 0
+    weights = 0
     for recipient in recipients:
         weight = _weight(recipient)
-        if batch and (len(batch) == BATCH_SIZE or size + weight > BATCH_BYTES):
+        if batch and (len(batch) == size or weights + weight > BATCH_BYTES):
             yield tuple(batch)
-            batch, size = [], 0
+            batch, weights = [], 0
         batch.append(recipient)
-        size += weight
+        weights += weight
     if batch:
         yield tuple(batch)
 
 
-def by_transaction(batches: Iterable[tuple[Recipient, ...]]) -> Iterator[list[tuple[Recipient, ...]]]:
-    """Put as many batches together as one transaction takes."""
-    step: list[tuple[Recipient, ...]] = []
-    size = 0
-    for batch in batches:
-        weight = sum(map(_weight, batch))
-        if step and (len(step) == ROWS_PER_STEP or size + weight > BYTES_PER_STEP):
-            yield step
-            step, size = [], 0
-        step.append(batch)
-        size += weight
-    if step:
-        yield step
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatches:
+    """Batches of one sort that are written at once: their recipients, from number `first` on."""
+
+    first: int
+    batches: tuple[tuple[Recipient, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Recipients in the order of their keys that one transaction plans."""
+
+    known: tuple[Recipient, ...]
+    strangers: tuple[Recipient, ...]
+    """People who must be given the app first."""
+
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        """All of them."""
+        return self.known + self.strangers
+
+    def step(self, cursor: Cursor) -> tuple[Cursor, list[NewBatches]]:
+        """The cursor behind this portion, and its batches."""
+        batches, installs = tuple(cut(self.known)), tuple(cut(self.strangers, INSTALL_SIZE))
+        new = [
+            NewBatches(first=cursor.batches, batches=batches),
+            NewBatches(first=FIRST_INSTALL + cursor.installs, batches=installs),
+        ]
+        step = replace(
+            cursor,
+            batches=cursor.batches + len(batches),
+            installs=cursor.installs + len(installs),
+            recipients=cursor.recipients + len(self.recipients),
+            after=max(recipient.key for recipient in self.recipients),
+        )
+        return step, [one for one in new if one.batches]
+
+
+def portions(recipients: Iterable[Recipient], *, installing: bool) -> Iterator[Portion]:
+    """Put as many recipients together as one transaction takes. With `installing` strangers are given the app first."""
+    known, strangers, weights = list[Recipient](), list[Recipient](), 0
+    for recipient in recipients:
+        weight, strange = _weight(recipient), installing and is_stranger(recipient)
+        rows = math.ceil((len(known) + (not strange)) / BATCH_SIZE) + math.ceil(
+            (len(strangers) + strange) / INSTALL_SIZE
+        )
+        if (known or strangers) and (rows > ROWS_PER_STEP or weights + weight > BYTES_PER_STEP):
+            yield Portion(known=tuple(known), strangers=tuple(strangers))
+            known, strangers, weights = [], [], 0
+        (strangers if strange else known).append(recipient)
+        weights += weight
+    if known or strangers:
+        yield Portion(known=tuple(known), strangers=tuple(strangers))
+
+
+def is_stranger(recipient: Recipient) -> bool:
+    """Whether no chat with a person is known."""
+    return kind_of(recipient.key) is RecipientKind.USER and not recipient.conversation
 
 
 def _weight(recipient: Recipient) -> int:

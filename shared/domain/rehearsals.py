@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.batches import Recipient
-from shared.domain.recipients import RecipientKind, kind_of
+from shared.domain.plans import is_stranger
 
 
 class Mode(StrEnum):
@@ -19,6 +19,10 @@ class Mode(StrEnum):
     """Send to one named person alone, in earnest."""
     SANDBOX = "sandbox"
     """Do everything but the calls to Teams, at the tenant's pace and beside it."""
+
+
+IN_EARNEST = frozenset({Mode.SEND, Mode.TEST})
+"""The modes in which Teams is really called."""
 
 
 class Prospect(StrEnum):
@@ -49,8 +53,7 @@ def prospect_of(recipient: Recipient) -> Prospect:
     """What is to be expected of a recipient, as far as Herald's own references tell."""
     if recipient.is_blocked:
         return Prospect.BLOCKED
-    is_person = kind_of(recipient.key) is RecipientKind.USER
-    return Prospect.TO_INSTALL if is_person and not recipient.conversation else Prospect.REACHABLE
+    return Prospect.TO_INSTALL if is_stranger(recipient) else Prospect.REACHABLE
 
 
 def add_prospects(packed: str, recipients: Iterable[Recipient]) -> str:

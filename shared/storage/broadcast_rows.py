@@ -8,6 +8,8 @@ import orjson
 
 from shared.domain.batches import Batch, Note, Progress, Recipient, new_progress
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
+from shared.domain.lanes import LanePlan
+from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor, Phase
 from shared.domain.rehearsals import Mode, Ramp
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
@@ -26,7 +28,8 @@ def pack_broadcast(broadcast: Broadcast) -> dict[str, Value]:
         "body_hash": broadcast.body_hash,
         "delivery": broadcast.delivery.value,
         "priority": broadcast.priority.value,
-        "lanes": broadcast.lanes,
+        "lanes": broadcast.lanes.sends,
+        "install_lanes": broadcast.lanes.installs,
         "accepted_at": broadcast.accepted_at,
     }
     if broadcast.mode is not Mode.SEND:
@@ -50,7 +53,7 @@ def unpack_broadcast(row: Row) -> Broadcast:
         priority=Priority(str(values["priority"])),
         mode=Mode(str(values.get("mode", Mode.SEND))),
         ramp=_ramp(values),
-        lanes=int(values["lanes"]),
+        lanes=LanePlan(sends=int(values["lanes"]), installs=int(values.get("install_lanes", 0))),
         accepted_at=float(values["accepted_at"]),
         expires_at=_instant(values, "expires_at"),
         cancelled_at=_instant(values, "cancelled_at"),
@@ -105,8 +108,11 @@ def unpack_run(values: Values) -> tuple[str, list[str]]:
     return kind, [_PREFIX + _object_id(data[start : start + width]) for start in range(0, len(data), width)]
 
 
-def pack_new_batch(recipients: tuple[Recipient, ...]) -> dict[str, Value]:
-    """A batch row as the planner writes it. Service URLs repeat, so each recipient names its own by number."""
+def pack_new_batch(recipients: tuple[Recipient, ...], outcome: Outcome = Outcome.PENDING) -> dict[str, Value]:
+    """A batch row as the planner writes it, all deliveries at one outcome.
+
+    Service URLs repeat, so each recipient names its own by number.
+    """
     urls = sorted({recipient.service_url for recipient in recipients})
     packed = {
         "urls": urls,
@@ -115,7 +121,7 @@ def pack_new_batch(recipients: tuple[Recipient, ...]) -> dict[str, Value]:
             for one in recipients
         ],
     }
-    fresh = pack_progress(new_progress(len(recipients)))
+    fresh = pack_progress(new_progress(len(recipients), outcome))
     return fresh | pack_bytes("recipients", orjson.dumps(packed)) | {"lease": "", "writer": "", "writes": 0}
 
 

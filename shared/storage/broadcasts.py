@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from shared.domain.batches import Batch, Progress, Recipient
 from shared.domain.broadcasts import BatchSummary, Broadcast
-from shared.domain.plans import Cursor
+from shared.domain.lanes import is_install
+from shared.domain.outcomes import Outcome
+from shared.domain.plans import Cursor, NewBatches
 from shared.errors import BroadcastNotFound, RowConflict
 from shared.ports import Table
 from shared.storage import broadcast_rows as codec
@@ -82,7 +84,7 @@ class Broadcasts:
         operations = [
             insert(HEAD, codec.pack_broadcast(broadcast)),
             insert(CURSOR, codec.pack_cursor(cursor) | pack_bytes("audience", audience)),
-            *(insert(lane_key(lane, 0), {"batch": lane}) for lane in range(broadcast.lanes)),
+            *(insert(lane_key(lane, 0), {"batch": batch}) for lane, batch in broadcast.lanes.starts.items()),
         ]
         if batch:
             operations.append(insert(batch_key(0), codec.pack_new_batch(tuple(batch))))
@@ -122,18 +124,20 @@ class Broadcasts:
         cursor: Cursor,
         *,
         etag: str,
-        batches: Sequence[tuple[Recipient, ...]] = (),
-        first: int = 0,
+        rows: Sequence[NewBatches] = (),
     ) -> str:
-        """Write batch rows from number `first` on together with the cursor's step; answer its new ETag.
+        """Write batch rows together with the cursor's step; answer its new ETag.
 
         Raises RowConflict where another planner went on, also when that other one was this call's own lost answer.
         """
-        operations = [
-            insert(batch_key(first + index), codec.pack_new_batch(batch)) for index, batch in enumerate(batches)
-        ]
-        if batches:
-            operations.append(index_of(batches, first=first))
+        operations = list[Operation]()
+        for new in rows:
+            outcome = Outcome.AWAITING_INSTALL if is_install(new.first) else Outcome.PENDING
+            operations += [
+                insert(batch_key(number), codec.pack_new_batch(batch, outcome))
+                for number, batch in enumerate(new.batches, start=new.first)
+            ]
+            operations.append(index_of(new.batches, first=new.first))
         etags = await self._table.write(
             broadcast_id, [*operations, merge(CURSOR, codec.pack_cursor(cursor), etag=etag)]
         )

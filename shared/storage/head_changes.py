@@ -28,7 +28,7 @@ class HeadChanges:
         a recalled one sends nothing more.
         """
         number = broadcast.revision + 1
-        also = [insert(lane_key(lane, number), {"batch": lane}) for lane in range(broadcast.lanes)]
+        also = [insert(lane_key(lane, number), {"batch": batch}) for lane, batch in broadcast.lanes.starts.items()]
         if content is not None:
             also.append(insert(content_key(number), pack_bytes("content", content)))
 

@@ -90,8 +90,19 @@ class Deliveries:
         """When the first deferred delivery, or revision, is due; None without any. `sending` is false after a stop."""
         instants = [note.due_at for p, note in self.revision_notes.items() if self.revised[p] == Revised.DEFERRED]
         if sending:
-            instants += [self.note(p).due_at for p, outcome in enumerate(self.outcomes) if outcome is Outcome.DEFERRED]
+            instants += self._due_instants(Outcome.DEFERRED)
         return min(instants, default=None)
+
+    def left_until(self, *, sending: bool) -> float | None:
+        """When something is due that this claim leaves to others, zero for at once; None where nothing is left."""
+        instants = [0.0] if Revised.PENDING in self.revised or (sending and Outcome.PENDING in self.outcomes) else []
+        if sending:
+            instants += self._due_instants(Outcome.AWAITING_INSTALL)
+        retry_at = self.next_due_at(sending=sending)
+        return min([*instants, *([] if retry_at is None else [retry_at])], default=None)
+
+    def _due_instants(self, outcome: Outcome) -> list[float]:
+        return [self.note(position).due_at for position, one in enumerate(self.outcomes) if one is outcome]
 
     @property
     def unwritten(self) -> int:

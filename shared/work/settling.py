@@ -3,7 +3,6 @@
 from secrets import token_hex
 
 from shared.domain.batches import Batch
-from shared.domain.lanes import lane_of
 from shared.storage.broadcast_keys import due_key, lane_key
 from shared.storage.rows import Operation, delete, insert, merge
 from shared.work.claim import Claim
@@ -25,7 +24,7 @@ async def settle_batch(claim: Claim, *, sending: bool, following: Batch | None) 
 
 def due_marker(claim: Claim, *, sending: bool) -> tuple[str, list[Operation]]:
     """The marker that a batch's leftovers need from now on, and the operations that bring it about."""
-    due_at = claim.deliveries.next_due_at(sending=sending)
+    due_at = claim.deliveries.left_until(sending=sending)
     marker = "" if due_at is None else due_key(due_at, claim.number)
     if marker == claim.due_marker:
         return marker, []
@@ -36,5 +35,5 @@ def due_marker(claim: Claim, *, sending: bool) -> tuple[str, list[Operation]]:
 def lane_step(claim: Claim) -> Operation:
     """The operation by which a lane goes on from this batch to the next."""
     # It needs no ETag: only the one transaction that takes a batch's place can step its lane from there.
-    lanes = claim.broadcast.lanes
-    return merge(lane_key(lane_of(claim.number, lanes), claim.broadcast.revision), {"batch": claim.number + lanes})
+    lanes, number = claim.broadcast.lanes, claim.number
+    return merge(lane_key(lanes.lane_of(number), claim.broadcast.revision), {"batch": lanes.after(number)})

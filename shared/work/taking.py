@@ -7,6 +7,7 @@ from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.domain.revisions import begin
 from shared.nudging import Nudging
+from shared.ports import Clock
 from shared.storage.broadcast_keys import parked_key
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import delete, upsert
@@ -24,12 +25,19 @@ logger = logging.getLogger(__name__)
 
 
 class Taking:
-    """Takes batches that need work and are free; what is not to be had yet is nudged again, or left to the sweep."""
+    """Takes batches that need work and are free; what is not to be had yet is nudged again, or left to the sweep.
 
-    def __init__(self, store: Broadcasts, heads: Heads, nudging: Nudging) -> None:
+    One who is `installing` takes those whose people should be given the app, anybody else all others.
+    """
+
+    def __init__(
+        self, store: Broadcasts, heads: Heads, nudging: Nudging, clock: Clock, *, installing: bool = False
+    ) -> None:
         self._store = store
         self._heads = heads
         self._nudging = nudging
+        self._clock = clock
+        self._installing = installing
 
     async def take(self, broadcast: Broadcast, number: int, *, stake: Stake) -> Claim | None:
         """Claim a batch that still needs work; None where there is none, or where it is somebody else's."""
@@ -44,6 +52,10 @@ class Taking:
         if await self._heads.is_held(broadcast.id) or (stopped and not broadcast.revision):
             # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
             return None
+        if not self._is_my_turn(batch, stopped=stopped):
+            hand_on = self._nudging.send if self._installing else self._nudging.install
+            await hand_on(broadcast.id, number)
+            return None
         claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=stake, stopped=stopped)
         if batch.progress.fruitless >= MOST_FRUITLESS:
             await self._park(claim)
@@ -52,8 +64,14 @@ class Taking:
 
     async def following(self, claim: Claim) -> Batch | None:
         """The batch behind a claimed one in its lane, where the handover may claim it; else None."""
-        batch = await self._store.batch(claim.broadcast.id, claim.number + claim.broadcast.lanes)
-        return batch if batch is not None and _can_follow(batch, claim.broadcast) else None
+        batch = await self._store.batch(claim.broadcast.id, claim.broadcast.lanes.after(claim.number))
+        if batch is None or not _can_follow(batch, claim.broadcast) or not self._is_my_turn(batch, stopped=False):
+            return None
+        return batch
+
+    def _is_my_turn(self, batch: Batch, *, stopped: bool) -> bool:
+        """Whether the batch is this worker's: the installer's while people of it should be given the app now."""
+        return self._installing is (not stopped and bool(batch.progress.to_install(self._clock.now())))
 
     async def _is_mine(self, broadcast: Broadcast, batch: Batch) -> bool:
         """Whether a batch is free, and is of this process's revision or next to come to it."""
@@ -87,7 +105,7 @@ class Taking:
             return
         log_event(logger, "batch_parked", level=logging.ERROR, broadcast=claim.broadcast.id, batch=claim.number)
         if had_place:
-            await self._nudging.batch(claim.broadcast.id, claim.number + claim.broadcast.lanes)
+            await self._nudging.batch(claim.broadcast.id, claim.broadcast.lanes.after(claim.number))
 
 
 def _can_follow(batch: Batch, broadcast: Broadcast) -> bool:

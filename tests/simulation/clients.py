@@ -57,8 +57,14 @@ class Clients:
         return asking + wishing + [self._stop(window) for window in self._storm.stops]
 
     async def operate(self) -> None:
-        """After the storm an operator replays poison, lets go on what is held, and replays what was set aside."""
+        """After the storm an operator replays poison, lets go on what is held, and replays what was set aside.
+
+        A stop that nobody waits for any more ends as well.
+        """
         while True:
+            if self._account.table(names.PACE).rows(TENANT).get("connector", {}).get("stopped_at"):
+                # A stop of a process that was frozen came into effect after its caller had given it up.
+                await self._until_answered(lambda process: process.tenants.resume(TENANT))
             for queue in sorted(self._host.poisoned):
                 poison = orjson.dumps({"queue": queue})
                 await self._until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]

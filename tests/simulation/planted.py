@@ -110,7 +110,7 @@ def lanes_step_by_two() -> AbstractContextManager[object]:
 
     def two(claim: Claim) -> Operation:
         operation = step(claim)
-        return replace(operation, values={"batch": int(operation.values["batch"]) + claim.broadcast.lanes})
+        return replace(operation, values={"batch": int(operation.values["batch"]) + claim.broadcast.lanes.sends})
 
     return patch.object(settling, "lane_step", two)
 

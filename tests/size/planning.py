@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from shared.composition import Account, App, assemble
 from shared.domain.audience import Audience
-from shared.domain.batches import Recipient
-from shared.domain.plans import Cursor
+from shared.domain.plans import Cursor, NewBatches
 from shared.domain.requests import BroadcastRequest, Content
+from shared.nudging import Nudging
 from shared.ports import Clock, Queue, Table
 from shared.settings import read_settings
 from shared.storage import names
@@ -36,7 +36,8 @@ def app_of(account: Account, *, people: int, tell: Tell | None = None) -> App:
     if tell is None:
         return app
     told = _Told(account.table(names.BROADCASTS), tell)
-    return replace(app, broadcasts=told, sends=_ToldQueue(app.sends, told))
+    nudging = Nudging(told, sends=_ToldQueue(app.sends, told), plans=app.plans, installs=app.installs)
+    return replace(app, broadcasts=told, nudging=nudging)
 
 
 async def ask(app: App, *, people: int) -> str:
@@ -86,10 +87,9 @@ class _Told(Broadcasts):
         cursor: Cursor,
         *,
         etag: str,
-        batches: Sequence[tuple[Recipient, ...]] = (),
-        first: int = 0,
+        rows: Sequence[NewBatches] = (),
     ) -> str:
-        written = await super().step(broadcast_id, cursor, etag=etag, batches=batches, first=first)
+        written = await super().step(broadcast_id, cursor, etag=etag, rows=rows)
         self.planned = cursor.recipients
         self.tell("step", self.planned)
         return written

@@ -1,6 +1,6 @@
 """Everything that accepts and reports broadcasts, over storage in memory and a clock that a test sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -10,6 +10,7 @@ from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
 from shared.acceptance import Acceptance
 from shared.domain.batches import Recipient
+from shared.domain.plans import NewBatches
 from shared.domain.requests import BroadcastRequest
 from shared.pacer import Pacers
 from shared.requests import read_request
@@ -64,6 +65,11 @@ class KnownEverybody:
         return [Recipient(key=key, conversation=conversation, service_url="https://smba.test/") for key in keys]
 
 
+def rows_of(batches: Iterable[Iterable[Recipient]], *, first: int = 0) -> list[NewBatches]:
+    """Batches as a step of the planner writes them, from number `first` on."""
+    return [NewBatches(first=first, batches=tuple(map(tuple, batches)))]
+
+
 class House:
     """The collaborators of a test. `now` is the clock, in seconds since the epoch."""
 
@@ -78,6 +84,7 @@ class House:
         self.search = RecipientSearch(self.account.table(names.BROADCASTS))
         self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
         self.pacers = Pacers(PaceRows(self.account.table(names.PACE)), ceiling=pace, clock=self.account.clock)
+        self.installs = self.account.queue(names.INSTALL_QUEUE)
         self.lookup = KnownEverybody()
         chance, keys = count(1), count(1)
         self.acceptance = Acceptance(

@@ -14,6 +14,7 @@ from shared.domain.broadcasts import (
     state_of,
     unpack_counts,
 )
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
 
 NOW = 1_800_000_000.0
@@ -32,7 +33,7 @@ def a_broadcast(
         tenant="t",
         key="k",
         body_hash="h",
-        lanes=4,
+        lanes=LanePlan(sends=4),
         accepted_at=NOW - 3600,
         expires_at=expires_at,
         cancelled_at=cancelled_at,

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from shared.domain.lanes import (
     BATCH_SIZE,
     FEWEST_LANES,
+    FIRST_INSTALL,
     GROUP_SECONDS,
+    INSTALL_LANES,
     MOST_LANES,
     SMALLEST_GROUP,
+    LanePlan,
     group_size,
-    lane_of,
     lanes_for,
 )
 
@@ -49,10 +51,18 @@ def test_lanes_stay_in_bounds(pace: float | None, recipients: int | None) -> Non
     assert recipients is not None or lanes >= FEWEST_LANES
 
 
-@given(st.integers(min_value=0, max_value=10**6), st.integers(min_value=1, max_value=MOST_LANES))
-def test_the_batches_of_a_lane_are_a_lane_apart(batch: int, lanes: int) -> None:
-    assert 0 <= lane_of(batch, lanes) < lanes
-    assert lane_of(batch + lanes, lanes) == lane_of(batch, lanes)
+@given(st.integers(min_value=1, max_value=MOST_LANES), st.integers(min_value=0, max_value=INSTALL_LANES))
+def test_every_batch_is_in_one_lane_and_reached_from_its_start(sends: int, installs: int) -> None:
+    lanes = LanePlan(sends=sends, installs=installs)
+    reached = set[int]()
+    for lane, start in lanes.starts.items():
+        batch = start
+        for _ in range(5):
+            assert lanes.lane_of(batch) == lane
+            reached.add(batch)
+            batch = lanes.after(batch)
+
+    assert reached == {*range(5 * sends), *range(FIRST_INSTALL, FIRST_INSTALL + 5 * installs)}
 
 
 @pytest.mark.parametrize(

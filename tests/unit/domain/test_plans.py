@@ -1,19 +1,22 @@
 """Plans: runs that grow, keys that are left out, and batches within the limits of their rows."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.batches import Recipient
-from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE
+from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, is_install
 from shared.domain.plans import (
     BYTES_PER_STEP,
     ROWS_PER_STEP,
     Cursor,
     Phase,
-    by_transaction,
     cut,
+    is_stranger,
     leave_out,
+    portions,
     run_capacity,
 )
 
@@ -94,25 +97,58 @@ def test_cutting_keeps_everyone_in_order_and_below_the_limits(people: list[Recip
     assert all(size_of(batch) <= BATCH_BYTES for batch in batches)
 
 
-@given(st.lists(recipients, max_size=300))
-def test_transactions_keep_every_batch_in_order_and_below_the_limits(people: list[Recipient]) -> None:
-    batches = list(cut(people))
+@given(st.lists(recipients, max_size=300), st.booleans())
+def test_transactions_plan_everybody_once_in_order_and_below_the_limits(
+    people: list[Recipient], installing: bool
+) -> None:
+    unique = {one.key: replace(one, key=f"user!{one.key}") for one in people}
+    people = sorted(unique.values(), key=lambda one: one.key)
+    cursor, planned = Cursor(), list[Recipient]()
+    for portion in portions(people, installing=installing):
+        before, (cursor, rows) = cursor, portion.step(cursor)
+        batches = [batch for new in rows for batch in new.batches]
+        recipients = sorted((one for batch in batches for one in batch), key=lambda one: one.key)
+        # Whoever stands before the cursor's last key is planned, and nobody behind it.
+        assert recipients == people[len(planned) : len(planned) + len(recipients)]
+        assert cursor.after == recipients[-1].key
+        assert cursor.rows - before.rows == len(batches)
+        assert 1 <= len(batches) <= ROWS_PER_STEP + 2
+        assert len(batches) == 1 or sum(map(size_of, batches)) <= BYTES_PER_STEP
+        for new in rows:
+            assert new.first == (FIRST_INSTALL + before.installs if is_install(new.first) else before.batches)
+            strangers = [one for batch in new.batches for one in batch if installing and is_stranger(one)]
+            assert bool(strangers) is is_install(new.first)
+        planned += recipients
 
-    steps = list(by_transaction(batches))
-
-    assert [batch for step in steps for batch in step] == batches
-    assert all(1 <= len(step) <= ROWS_PER_STEP for step in steps)
-    assert all(sum(map(size_of, step)) <= BYTES_PER_STEP for step in steps)
+    assert planned == people
 
 
 def test_a_transaction_takes_twenty_batches() -> None:
-    assert [len(step) for step in by_transaction(cut(some(4_100)))] == [20, 20, 1]
+    steps = [portion.step(Cursor())[0] for portion in portions(some(4_100), installing=False)]
+
+    assert [step.batches for step in steps] == [20, 20, 1]
+
+
+def test_people_who_need_the_app_are_in_batches_of_their_own() -> None:
+    people = [
+        Recipient(key=f"user!{n:04}", conversation="" if n % 3 else f"a:{n}", service_url="https://smba.test/")
+        for n in range(300)
+    ]
+
+    (portion,) = portions(people, installing=True)
+    step, (known, strangers) = portion.step(Cursor())
+
+    assert [len(batch) for batch in known.batches] == [100]
+    assert [len(batch) for batch in strangers.batches] == [20] * 10
+    assert (step.batches, step.installs, step.recipients, step.after) == (1, 10, 300, "user!0299")
+    assert (step.holds(0), step.holds(1), step.holds(FIRST_INSTALL + 9)) == (True, False, True)
+    assert not step.holds(FIRST_INSTALL + 10)
 
 
 def test_a_transaction_of_large_batches_ends_at_two_mebibytes() -> None:
-    steps = list(by_transaction(cut(some(300, length=20_000))))
+    steps = [portion.step(Cursor())[0] for portion in portions(some(300, length=20_000), installing=False)]
 
-    assert max(map(len, steps)) == 8
+    assert max(step.batches for step in steps) == 8
 
 
 @pytest.mark.parametrize("phase", Phase)

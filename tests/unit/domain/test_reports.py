@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.broadcasts import BatchSummary, Broadcast, BroadcastState, count_as, pack_counts, state_of
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome, State
 from shared.domain.reports import Report, Tally, final_report
 
@@ -25,7 +26,7 @@ def a_broadcast(
         tenant="t",
         key="k",
         body_hash="h",
-        lanes=4,
+        lanes=LanePlan(sends=4),
         accepted_at=ACCEPTED,
         expires_at=expires_at,
         cancelled_at=cancelled_at,

@@ -11,7 +11,7 @@ from messages.problems import answering
 from shared.domain.batches import Note, Progress
 from shared.errors import SettingsError, StorageUnavailable
 from shared.storage.rejections import UNKNOWN_TENANT
-from tests.twins.accepting import ALICE, CHANNEL, TENANT, House, a_document, as_json, user
+from tests.twins.accepting import ALICE, CHANNEL, TENANT, House, a_document, as_json, rows_of, user
 from tests.twins.storage import Moment, fail_once
 
 URL = "https://herald.test/api/broadcasts"
@@ -353,7 +353,9 @@ async def planned_batches(house: House, *, batches: int) -> str:
     held = await house.broadcasts.cursor(broadcast_id)
     for number in range(batches):
         pair = await house.lookup.recipients(TENANT, [f"user!{user(2 * number)}", f"user!{user(2 * number + 1)}"])
-        await house.broadcasts.step(broadcast_id, held.cursor, etag=held.etag, batches=[tuple(pair)], first=number)
+        await house.broadcasts.step(
+            broadcast_id, held.cursor, etag=held.etag, rows=rows_of([tuple(pair)], first=number)
+        )
         held = await house.broadcasts.cursor(broadcast_id)
     return broadcast_id
 

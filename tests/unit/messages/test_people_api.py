@@ -17,7 +17,7 @@ from shared.domain.references import Reference, ReferenceState, values_of
 from shared.errors import BroadcastNotFound
 from shared.storage import names
 from shared.storage.rows import upsert
-from tests.twins.accepting import ALICE, CHANNEL, CHAT, TENANT, House, a_request, user
+from tests.twins.accepting import ALICE, CHANNEL, CHAT, TENANT, House, a_request, rows_of, user
 
 URL = "https://herald.test/api/people"
 OTHER_TENANT = "3e8f2a64-8a0a-4a39-9b8f-6a1f1c0b5d77"
@@ -194,7 +194,12 @@ async def test_a_request_reads_so_much_of_indexes_and_its_link_goes_on(monkeypat
         broadcast_id = (await house.acceptance.accept(request)).broadcast_id
         held = await house.broadcasts.cursor(broadcast_id)
         batch = tuple(await house.lookup.recipients(TENANT, [f"user!{user(1)}"]))
-        await house.broadcasts.step(broadcast_id, Cursor(batches=1, recipients=1), etag=held.etag, batches=[batch])
+        await house.broadcasts.step(
+            broadcast_id,
+            Cursor(batches=1, recipients=1),
+            etag=held.etag,
+            rows=rows_of([batch]),
+        )
 
     assert (await lately(house))["next"] is not None
     assert await all_of(house) == ["oldest"]

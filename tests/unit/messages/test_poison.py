@@ -37,7 +37,12 @@ class Desk:
             house.poison,
             requests=house.requests,
             broadcasts=house.broadcasts,
-            nudging=Nudging(house.broadcasts, sends=house.sends, plans=house.plans),
+            nudging=Nudging(
+                house.broadcasts,
+                sends=house.sends,
+                plans=house.plans,
+                installs=house.installs,
+            ),
             queues=self.queues,
             clock=clock,
         )

@@ -38,7 +38,9 @@ class Desk:
             directory=self.house.directory,
             acceptance=self.house.acceptance,
             reports=Reports(self.house.broadcasts, pacers=self.house.pacers, clock=self.house.account.clock),
-            nudging=Nudging(self.house.broadcasts, sends=self.house.sends, plans=self.house.plans),
+            nudging=Nudging(
+                self.house.broadcasts, sends=self.house.sends, plans=self.house.plans, installs=self.house.installs
+            ),
             clock=self.house.account.clock,
             new_key=lambda: f"made-{next(keys)}",
         )

@@ -7,6 +7,7 @@ import pytest
 
 from send_worker.brakes import FIRST_REJECTIONS, WATCHED, Brakes
 from shared.domain.broadcasts import Broadcast, PauseReason
+from shared.domain.lanes import LanePlan
 from shared.domain.plans import Cursor
 from shared.errors import StorageUnavailable
 from shared.pacer import Pacers
@@ -32,7 +33,7 @@ class Desk:
         self.brakes = Brakes(self.store, self.heads, self.account.clock)
 
     async def open(self, broadcast: str = "b") -> None:
-        head = Broadcast(id=broadcast, tenant="t", key="k", body_hash="h", lanes=1, accepted_at=1_000.0)
+        head = Broadcast(id=broadcast, tenant="t", key="k", body_hash="h", lanes=LanePlan(sends=1), accepted_at=1_000.0)
         await self.store.begin(head, content=b"", audience=b"", cursor=Cursor(), batch=())
 
     async def answer(self, verdicts: Sequence[Verdict], *, broadcast: str = "b") -> None:

@@ -13,7 +13,7 @@ from shared.domain import reports
 from shared.domain.batches import Progress
 from shared.domain.outcomes import State
 from shared.domain.plans import Cursor, Phase
-from tests.twins.accepting import TENANT, House, a_request, user
+from tests.twins.accepting import TENANT, House, a_request, rows_of, user
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment
 from tests.twins.world import EPOCH, World
@@ -37,7 +37,7 @@ async def running(house: House, *, batches: int = 3) -> str:
         for n in range(batches)
     ]
     cursor = Cursor(phase=Phase.FINISHED, batches=batches, recipients=2 * batches)
-    await house.broadcasts.step(broadcast_id, cursor, etag=held.etag, batches=rows)
+    await house.broadcasts.step(broadcast_id, cursor, etag=held.etag, rows=rows_of(rows))
     return broadcast_id
 
 

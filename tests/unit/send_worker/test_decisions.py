@@ -10,6 +10,7 @@ from send_worker.decisions import decide
 from shared.domain.batches import Note
 from shared.domain.broadcasts import Broadcast, DeliveryMode
 from shared.domain.decisions import Decision
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
 from shared.teams.answers import Answer, Verdict
 
@@ -34,7 +35,7 @@ def decided(
         tenant="t",
         key="k",
         body_hash="h",
-        lanes=4,
+        lanes=LanePlan(sends=4),
         accepted_at=NOW,
         delivery=mode,
         expires_at=expires_at,

@@ -368,7 +368,7 @@ def test_the_head_is_all_that_a_sender_needs_of_a_plan() -> None:
         head: Broadcast = await store_of(world).head(broadcast)
         batch = await store_of(world).batch(broadcast, 1)
 
-        assert head.lanes == 4
+        assert head.lanes.sends == 4
         assert batch is not None
         assert [recipient.conversation for recipient in batch.recipients][:2] == ["a%3A100", "a%3A101"]
 

@@ -9,7 +9,7 @@ from shared.errors import Fault, RowConflict, StorageUnavailable
 from shared.storage import names
 from shared.storage.poison import PoisonMessage
 from shared.storage.rejections import UNKNOWN_TENANT, Rejection, RejectionSource
-from tests.twins.accepting import TENANT, House, a_request, user
+from tests.twins.accepting import TENANT, House, a_request, rows_of, user
 from tests.twins.storage import Call, Moment
 
 DAY = 86_400.0
@@ -144,7 +144,7 @@ async def test_large_broadcasts_are_removed_by_transactions_the_head_last() -> N
     for first in range(1, 301, 20):
         batches = [tuple(await house.lookup.recipients(TENANT, [f"user!{user(n)}"])) for n in range(first, first + 20)]
         etag = (await house.broadcasts.cursor(old)).etag
-        await house.broadcasts.step(old, held.cursor, etag=etag, batches=batches, first=first)
+        await house.broadcasts.step(old, held.cursor, etag=etag, rows=rows_of(batches, first=first))
     removed: list[list[str]] = []
 
     async def hook(call: Call) -> None:

@@ -12,6 +12,7 @@ from send_worker.pipeline import Pipeline, build_pipeline
 from send_worker.sweep import ABANDONED_SECONDS, OVERDUE_SECONDS
 from shared.domain.batches import Note, Progress
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, unpack_counts
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor, Phase
 from shared.envelopes import unpack_nudge
@@ -22,7 +23,7 @@ from shared.storage.broadcast_keys import batch_key, due_key, lane_key, parked_k
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
 from shared.storage.rows import Operation, insert, merge
-from tests.twins.accepting import KnownEverybody
+from tests.twins.accepting import KnownEverybody, rows_of
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment, yielding
 from tests.twins.world import EPOCH, TENANT, World
@@ -52,13 +53,19 @@ class Desk:
     async def open(self, broadcast: str = ID, *, expires_at: float | None = None, cursor: Cursor | None = None) -> None:
         people = await KnownEverybody().recipients(TENANT, [f"user!{n}" for n in range(4)])
         head = Broadcast(
-            id=broadcast, tenant=TENANT, key="k", body_hash="h", lanes=2, accepted_at=EPOCH, expires_at=expires_at
+            id=broadcast,
+            tenant=TENANT,
+            key="k",
+            body_hash="h",
+            lanes=LanePlan(sends=2),
+            accepted_at=EPOCH,
+            expires_at=expires_at,
         )
         await self.directory.open(broadcast, tenant=TENANT, opened_at=EPOCH)
         await self.store.begin(head, content=b"", audience=b"[[],[],false]", cursor=Cursor())
         held = await self.store.cursor(broadcast)
         finished = cursor or Cursor(phase=Phase.FINISHED, batches=4, recipients=16)
-        await self.store.step(broadcast, finished, etag=held.etag, batches=[tuple(people)] * 4)
+        await self.store.step(broadcast, finished, etag=held.etag, rows=rows_of([tuple(people)] * 4))
 
     async def change(self, *operations: Operation, broadcast: str = ID) -> None:
         await self.table.write(broadcast, operations)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import LARGEST_RUN, Cursor, Phase, by_transaction, cut
+from shared.domain.plans import LARGEST_RUN, Cursor, Phase, cut, portions
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import batch_key
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Values, check_limits, insert, merge, upsert
@@ -109,7 +110,7 @@ def test_a_head_comes_back_as_it_was(
         body_hash="h",
         delivery=mode,
         priority=priority,
-        lanes=4,
+        lanes=LanePlan(sends=4),
         accepted_at=5.5,
         expires_at=expires_at,
         cancelled_at=9.0 if ended else None,
@@ -185,8 +186,9 @@ def test_every_step_of_the_planner_fits_into_a_transaction(length: int, number: 
     # A thousand runs are 65 million recipients.
     longest = Cursor(token="t" * 512, after="a" * 512, runs=" ".join(["0a1b2c3d"] * 1_000))
 
-    for step in by_transaction(cut(people)):
-        rows = [insert(batch_key(n), codec.pack_new_batch(batch)) for n, batch in enumerate(step)]
+    for portion in portions(people, installing=False):
+        _, (new,) = portion.step(longest)
+        rows = [insert(batch_key(n), codec.pack_new_batch(batch)) for n, batch in enumerate(new.batches)]
         check_limits("b", [*rows, merge("cursor", codec.pack_cursor(longest), etag="e")])
 
 

@@ -4,11 +4,13 @@ import pytest
 
 from shared.domain.batches import Batch, Progress, Recipient
 from shared.domain.broadcasts import Broadcast
+from shared.domain.lanes import LanePlan
 from shared.domain.plans import Cursor, Phase
 from shared.errors import BroadcastNotFound, RowConflict
 from shared.storage.broadcast_keys import due_key, lane_key, parked_key
 from shared.storage.broadcasts import Broadcasts, DueMarker, Lane
 from shared.storage.rows import delete, insert, merge
+from tests.twins.accepting import rows_of
 from tests.twins.storage import MemoryTable
 
 ID = "b"
@@ -33,7 +35,7 @@ def people(number: int) -> tuple[Recipient, ...]:
 
 
 def a_broadcast(*, lanes: int = 2) -> Broadcast:
-    return Broadcast(id=ID, tenant="t", key="k", body_hash="h", lanes=lanes, accepted_at=1_000.0)
+    return Broadcast(id=ID, tenant="t", key="k", body_hash="h", lanes=LanePlan(sends=lanes), accepted_at=1_000.0)
 
 
 async def begun(desk: Desk, *, batch: tuple[Recipient, ...] = ()) -> Broadcast:
@@ -90,9 +92,14 @@ async def test_a_step_of_the_plan_writes_rows_and_cursor_or_nothing(desk: Desk) 
     held = await desk.store.cursor(ID)
     step = Cursor(phase=Phase.EMIT, batches=2)
 
-    await desk.store.step(ID, step, etag=held.etag, batches=[people(1), people(2)], first=0)
+    await desk.store.step(ID, step, etag=held.etag, rows=rows_of([people(1), people(2)]))
     with pytest.raises(RowConflict):
-        await desk.store.step(ID, Cursor(batches=9), etag=held.etag, batches=[people(1)], first=2)
+        await desk.store.step(
+            ID,
+            Cursor(batches=9),
+            etag=held.etag,
+            rows=rows_of([people(1)], first=2),
+        )
 
     assert (await desk.store.cursor(ID)).cursor == step
     assert [len(batch.recipients) for batch in await desk.store.batches(ID, first=0, limit=9)] == [1, 2]
@@ -211,7 +218,7 @@ async def test_summaries_tell_the_outcomes_and_who_holds_a_row(desk: Desk) -> No
 async def test_batches_are_read_in_the_order_of_their_numbers(desk: Desk) -> None:
     await begun(desk)
     held = await desk.store.cursor(ID)
-    await desk.store.step(ID, Cursor(), etag=held.etag, batches=[people(n + 1) for n in range(12)], first=0)
+    await desk.store.step(ID, Cursor(), etag=held.etag, rows=rows_of([people(n + 1) for n in range(12)]))
 
     page = await desk.store.batches(ID, first=9, limit=2)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.domain.broadcasts import Broadcast, PauseReason
+from shared.domain.lanes import LanePlan
 from shared.domain.plans import Cursor
 from shared.errors import BroadcastNotFound
 from shared.storage.broadcast_keys import lane_key
@@ -24,7 +25,7 @@ def store(table: MemoryTable) -> Broadcasts:
 
 
 async def begun(store: Broadcasts) -> Broadcast:
-    broadcast = Broadcast(id=ID, tenant="t", key="k", body_hash="h", lanes=2, accepted_at=1_000.0)
+    broadcast = Broadcast(id=ID, tenant="t", key="k", body_hash="h", lanes=LanePlan(sends=2), accepted_at=1_000.0)
     await store.begin(broadcast, content=b"message", audience=b"audience", cursor=Cursor())
     return broadcast
 

@@ -7,7 +7,7 @@ from shared.domain.batches import Recipient
 from shared.domain.plans import Cursor
 from shared.storage import names
 from shared.storage.recipient_search import RecipientSearch
-from tests.twins.accepting import House, a_request, user
+from tests.twins.accepting import House, a_request, rows_of, user
 from tests.twins.storage import Call, Moment
 
 
@@ -30,7 +30,7 @@ async def planned(house: House, *sizes: int) -> str:
             person += size
         held = await house.broadcasts.cursor(broadcast_id)
         cursor = Cursor(batches=first + len(batches), recipients=person)
-        await house.broadcasts.step(broadcast_id, cursor, etag=held.etag, batches=batches, first=first)
+        await house.broadcasts.step(broadcast_id, cursor, etag=held.etag, rows=rows_of(batches, first=first))
         first += len(batches)
     return broadcast_id
 

@@ -8,6 +8,7 @@ import pytest
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode
 from shared.domain.decisions import Decision
+from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor
 from shared.errors import RowConflict, StorageUnavailable
@@ -16,6 +17,7 @@ from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import insert, merge
 from shared.work.claim import HOLDER_SECONDS, Claim
 from shared.work.stake import Stake
+from tests.twins.accepting import rows_of
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, MemoryTable, Moment, fail_once, yielding
 
@@ -31,13 +33,15 @@ class Desk:
         self.table = MemoryTable(loop.time)
         self.store = Broadcasts(self.table)
         self.stake = Stake(pace)
-        self.broadcast = Broadcast(id=ID, tenant="t", key="k", body_hash="h", lanes=2, accepted_at=0.0, delivery=mode)
+        self.broadcast = Broadcast(
+            id=ID, tenant="t", key="k", body_hash="h", lanes=LanePlan(sends=2), accepted_at=0.0, delivery=mode
+        )
 
     async def begin(self) -> None:
         await self.store.begin(self.broadcast, content=b"", audience=b"", cursor=Cursor())
         held = await self.store.cursor(ID)
         people = tuple(Recipient(key=f"user!{n}", service_url="https://smba.test/") for n in range(4))
-        await self.store.step(ID, Cursor(batches=3), etag=held.etag, batches=[people] * 3)
+        await self.store.step(ID, Cursor(batches=3), etag=held.etag, rows=rows_of([people] * 3))
 
     async def batch(self, number: int = 0) -> Batch:
         found = await self.store.batch(ID, number)
