@@ -28,6 +28,8 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
     parser.add_argument("--rate", type=float, default=usual.rate, help="requests per second per tenant; 0: no limit")
     parser.add_argument("--depth", type=int, default=usual.depth, help="requests at once")
     parser.add_argument("--no-conversation-limits", dest="conversation_limits", action="store_false")
+    parser.add_argument("--no-graph-limits", dest="graph_limits", action="store_false")
+    parser.add_argument("--manifest-id", default=usual.manifest_id, help="the app's id in its manifest")
     parser.add_argument("--seed", type=int, default=usual.seed, help="of ids and of random faults")
     parser.add_argument("--bot-endpoint", help="such as http://127.0.0.1:7071/api/messages")
     parser.add_argument("--ca-file", type=Path, help="where to write the CA; a temporary file unless given")

@@ -41,6 +41,13 @@ class Call:
         return found
 
     @property
+    def conversation(self) -> str:
+        """The conversation's id; a 1:1 chat has the bot's own, by whichever of its two ids it was called."""
+        if self.place is not None and self.place.person is not None:
+            return self.place.key
+        return self.path["conversation"]
+
+    @property
     def thread(self) -> str | None:
         """What the limits per conversation are counted for."""
         if self.place is not None:

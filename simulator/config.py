@@ -12,18 +12,21 @@ class Config:
     """Settings of one stand-in; every value has a default that suits a test.
 
     `rate` (requests per second) and `depth` (requests at once) are the Connector's bucket per app and tenant; a rate
-    of 0 lifts it. `conversation_limits` switches the windows per conversation. Port 0 takes a free port.
+    of 0 lifts it. `conversation_limits` switches the windows per conversation, `graph_limits` Graph's limits. Port 0
+    takes a free port. `manifest_id` is the id of the app in its manifest.
     """
 
     app_id: str = "5c1a9d3e-7b42-4f0e-9a61-2d8e0c4b7f15"
     app_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     app_name: str = "Herald"
+    manifest_id: str = "c6f3b8a2-1d47-4e59-8b0c-7a92e5d4f361"
     tenant_id: str = "0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84"
     other_tenants: tuple[str, ...] = ()
     multi_tenant: bool = False
     rate: float = 50.0
     depth: int = 50
     conversation_limits: bool = True
+    graph_limits: bool = True
     seed: int = 1
     port: int = 0
     login_port: int = 0

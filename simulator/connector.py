@@ -65,7 +65,7 @@ async def _judge(world: World, request: web.Request, call: Call, deed: Deed) -> 
     locate(world, call)
     admit(world, call, time.monotonic())
     person = call.person.object_id if call.person is not None else None
-    conversation = call.path.get("conversation") or call.thread
+    conversation = call.conversation if "conversation" in call.path else call.thread
     fault = await suffer(world, request, kind=call.kind, person=person, conversation=conversation)
     answer = deed(world, call)
     if fault is not None:

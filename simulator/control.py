@@ -8,6 +8,8 @@ import orjson
 
 from simulator.botclient import Posted, Tally
 from simulator.figures import Summary
+from simulator.graph.figures import GraphSummary
+from simulator.graph.installations import Holding
 from simulator.judge import Who
 from simulator.ledger import Entry
 from simulator.places import Person
@@ -93,6 +95,14 @@ class Control:
 
     async def set_limits(self, **limits: Any) -> None:
         await self.call("set_limits", **limits)
+
+    async def installations(self) -> dict[str, Holding]:
+        """By object id, group id or chat id: who has or had the app, and how often it was installed by Graph."""
+        found = await self.call("installations")
+        return {holder: Holding(**row) for holder, row in found.items()}
+
+    async def graph_summary(self) -> GraphSummary:
+        return GraphSummary(**await self.call("graph_summary"))
 
     async def ledger_summary(self) -> Summary:
         return Summary(**await self._request("GET", "/ledger/summary"))

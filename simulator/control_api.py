@@ -19,6 +19,9 @@ VERBS = (
     *("join_team", "leave_team", "rename_team"),
     *("say", "react", "invoke", "forge", "post"),
     *("set_bot", "set_limits", "misbehave", "behave", "fault_hits", "rotate_keys", "bearer", "traffic"),
+    *("change_people", "add_group", "join_group", "leave_group", "consent", "set_catalog"),
+    *("refuse_installs", "allow_installs", "installations"),
+    *("set_graph", "set_graph_limits", "graph_summary", "clear_graph_summary"),
     *("ledger_contents", "wait_for_deliveries", "wait_until_quiet"),
 )
 PAGE_LIMIT = 10_000

@@ -19,9 +19,10 @@ from simulator.world import World
 
 BOT_TENANT = "botframework.com"
 BOT_TENANT_ID = "d6d49420-f39b-4df7-a1dc-d59a935871db"
+GRAPH = "https://graph.microsoft.com"
 AUDIENCES = {
     "https://api.botframework.com/.default": "https://api.botframework.com",
-    "https://graph.microsoft.com/.default": "https://graph.microsoft.com",
+    f"{GRAPH}/.default": GRAPH,
 }
 
 
@@ -119,6 +120,9 @@ def access_token(world: World, tenant_id: str, audience: str, now: float) -> str
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
     }
+    roles = world.graph.roles(tenant_id) if audience == GRAPH else ()
+    if roles:
+        claims["roles"] = list(roles)
     return world.entra_keys.current.sign(claims)
 
 

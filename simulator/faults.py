@@ -16,17 +16,18 @@ class Action(StrEnum):
     DELAY = "delay"  # All goes well, later.
     HANG = "hang"  # No delivery and no answer until the caller gives up.
     LOSE_ANSWER = "lose_answer"  # Delivered, then the connection breaks.
-    FALSE_ANSWER = "false_answer"  # Delivered, then an error status; beside the Connector as LOSE_ANSWER.
+    FALSE_ANSWER = "false_answer"  # Delivered, then an error status; of tokens and keys as LOSE_ANSWER.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One way to misbehave. Empty `people`, `conversations`, `kinds` match every call.
 
-    `kinds` are kinds of Connector calls (`create`, `send`, ...) or `token`, `openid`, `graph`. `count` ends the fault
-    after so many hits, `count_each` after so many per person. It begins `after_s` seconds from now and lasts `for_s`;
-    with `every_s` it comes again in that rhythm. `skip_each` lets the first calls of a person pass. `delay_s` comes
-    before the deed; for a call that hangs it is the longest time, five minutes unless given.
+    `kinds` are kinds of Connector calls (`create`, `send`, ...) or `token`, `openid`, `graph`; one kind of Graph
+    request is `graph.install` and the like (`graph/table.py`). `count` ends the fault after so many hits, `count_each`
+    after so many per person. It begins `after_s` seconds from now and lasts `for_s`; with `every_s` it comes again in
+    that rhythm. `skip_each` lets the first calls of a person pass. `delay_s` comes before the deed; for a call that
+    hangs it is the longest time, five minutes unless given.
     """
 
     action: Action = Action.ANSWER
@@ -78,7 +79,7 @@ class _Active:
 
     def meets(self, kind: str, person: str | None, conversation: str | None, now: float) -> bool:
         fault = self.fault
-        if fault.kinds and kind not in fault.kinds:
+        if fault.kinds and fault.kinds.isdisjoint((kind, kind.partition(".")[0])):
             return False
         if fault.people and person not in fault.people:
             return False

@@ -6,6 +6,7 @@ from typing import Any
 from simulator import membership
 from simulator.actor import CONCURRENCY, Actor, for_all
 from simulator.botclient import Posted, Tally
+from simulator.graph.call import Holder
 from simulator.places import GroupChat, Person, Team
 
 
@@ -18,16 +19,17 @@ class Installing(Actor):
         """Install the app for people; two activities each."""
 
         async def one(person: Person) -> list[Posted]:
-            person.installed = True
-            person.open_chat()
-            if not notify:
-                return []
-            posts = [membership.personal_installation(self.bot, person, action, **self.stamp())]
-            if action == "add":
-                posts.append(membership.personal_members_added(self.bot, person, **self.stamp()))
-            return [await self._client.post(activity) for activity in posts]
+            self._put(person)
+            return await self.tell_installed(person, action) if notify else []
 
         return await for_all(people, one, concurrency)
+
+    async def tell_installed(self, person: Person, action: str = "add") -> list[Posted]:
+        """Tell the bot of a personal install, without making one."""
+        posts = [membership.personal_installation(self.bot, person, action, **self.stamp())]
+        if action == "add":
+            posts.append(membership.personal_members_added(self.bot, person, **self.stamp()))
+        return [await self._client.post(activity) for activity in posts]
 
     async def uninstall(
         self,
@@ -40,18 +42,21 @@ class Installing(Actor):
         """Uninstall the app for people; `code` is what later posts are refused with."""
 
         async def one(person: Person) -> list[Posted]:
-            person.close_chat(code)
-            if not notify:
-                return []
-            return [
-                await self._client.post(membership.personal_installation(self.bot, person, "remove", **self.stamp()))
-            ]
+            self._world.graph.installations.uninstall(person, code)
+            return await self.tell_uninstalled(person) if notify else []
 
         return await for_all(people, one, concurrency)
 
+    async def tell_uninstalled(self, person: Person) -> list[Posted]:
+        """Tell the bot that it was removed, without removing it."""
+        return [await self._client.post(membership.personal_installation(self.bot, person, "remove", **self.stamp()))]
+
     async def install_in_team(self, team: Team, person: Person, *, channel_id: str | None = None) -> Tally:
         """A person adds the app to a team, with a selected channel (General unless given)."""
-        team.installed = True
+        self._put(team)
+        return await self.tell_installed_in_team(team, person, channel_id=channel_id)
+
+    async def tell_installed_in_team(self, team: Team, person: Person, *, channel_id: str | None = None) -> Tally:
         channel = next((each for each in team.channels if each.id == channel_id), team.channels[0])
         bot = self.bot
         return await self.tell(
@@ -60,7 +65,10 @@ class Installing(Actor):
         )
 
     async def uninstall_from_team(self, team: Team, person: Person) -> Tally:
-        team.installed = False
+        self._world.graph.installations.uninstall(team)
+        return await self.tell_uninstalled_from_team(team, person)
+
+    async def tell_uninstalled_from_team(self, team: Team, person: Person) -> Tally:
         bot, general = self.bot, team.channels[0]
         return await self.tell(
             membership.team_event(bot, person, team, "teamMemberRemoved", removed=[bot.id], **self.stamp()),
@@ -69,7 +77,10 @@ class Installing(Actor):
 
     async def install_in_chat(self, chat: GroupChat, person: Person) -> Tally:
         """A person adds the app to a group chat."""
-        chat.installed = True
+        self._put(chat)
+        return await self.tell_installed_in_chat(chat, person)
+
+    async def tell_installed_in_chat(self, chat: GroupChat, person: Person) -> Tally:
         bot = self.bot
         return await self.tell(
             membership.chat_installation(bot, person, chat, "add", **self.stamp()),
@@ -77,7 +88,10 @@ class Installing(Actor):
         )
 
     async def uninstall_from_chat(self, chat: GroupChat, person: Person) -> Tally:
-        chat.installed = False
+        self._world.graph.installations.uninstall(chat)
+        return await self.tell_uninstalled_from_chat(chat, person)
+
+    async def tell_uninstalled_from_chat(self, chat: GroupChat, person: Person) -> Tally:
         bot = self.bot
         return await self.tell(
             membership.chat_members(bot, person, chat, removed=[bot.id], **self.stamp()),
@@ -103,3 +117,7 @@ class Installing(Actor):
 
     async def _team_event(self, team: Team, by: Person, event_type: str, **changes: Any) -> Tally:
         return await self.tell(membership.team_event(self.bot, by, team, event_type, **changes, **self.stamp()))
+
+    def _put(self, holder: Holder) -> None:
+        graph = self._world.graph
+        graph.installations.install(holder, graph.catalog(holder.tenant_id))

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 
 def opaque(prefix: str, *parts: str) -> str:
@@ -12,12 +12,22 @@ def opaque(prefix: str, *parts: str) -> str:
     return prefix + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+class Traits(TypedDict, total=False):
+    """What an administrator decides about a person."""
+
+    licensed: bool
+    enabled: bool
+    policy_blocked: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class Person:
     """A user. `locale` is a BCP 47 tag, `zone` an IANA time zone.
 
     `installed` says whether the person has the app in personal scope. A 1:1 chat is known since the bot was first in
-    it, and open while the bot is in it; `refusal` is the code that a post to a closed chat gets.
+    it, and open while the bot is in it; `refusal` is the code that a post to a closed chat gets. `graph_chat_id` is
+    the same chat's id in Graph. `licensed`, `guest`, `enabled` and `policy_blocked` (the tenant's app permission policy
+    forbids the app) are what an administrator decides.
     """
 
     tenant_id: str
@@ -33,6 +43,11 @@ class Person:
     chat_known: bool = False
     chat_open: bool = False
     refusal: str = "BotNotInConversationRoster"
+    graph_chat_id: str = ""
+    licensed: bool = True
+    guest: bool = False
+    enabled: bool = True
+    policy_blocked: bool = False
 
     def open_chat(self) -> None:
         """The bot is in the 1:1 chat from now on."""
@@ -48,6 +63,11 @@ class Person:
         return f"{self.given_name} {self.surname}"
 
     @property
+    def mail(self) -> str:
+        """A guest's UPN is made from the address at home."""
+        return self.upn.partition("#")[0].replace("_", "@") if self.guest else self.upn
+
+    @property
     def conversation(self) -> dict[str, Any]:
         return {"conversationType": "personal", "id": self.chat_id, "tenantId": self.tenant_id}
 
@@ -59,7 +79,7 @@ class Person:
             "name": self.name,
             "givenName": self.given_name,
             "surname": self.surname,
-            "email": self.upn,
+            "email": self.mail,
             "userPrincipalName": self.upn,
             "tenantId": self.tenant_id,
             "userRole": "user",

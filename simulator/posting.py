@@ -93,10 +93,10 @@ def send(world: World, call: Call) -> Answer:
         return Answer(202, {})
     if is_split(activity):
         world.ledger.count("split")
-        _deliver(world, Spot(place, call.path["conversation"], None), activity)
+        _deliver(world, Spot(place, call.conversation, None), activity)
         return Answer(201, {})
     activity_id = world.ids.next()
-    _deliver(world, Spot(place, call.path["conversation"], activity_id), activity)
+    _deliver(world, Spot(place, call.conversation, activity_id), activity)
     return Answer(201, {"id": activity_id})
 
 
@@ -107,7 +107,7 @@ def update(world: World, call: Call) -> Answer:
     place = accessible_place(world, call)
     activity_id = _require_posted(world, call, place)
     check_activity(activity)
-    _record(world, "updated", Spot(place, call.path["conversation"], activity_id), activity)
+    _record(world, "updated", Spot(place, call.conversation, activity_id), activity)
     return Answer(200, {"id": activity_id})
 
 
@@ -116,7 +116,7 @@ def delete(world: World, call: Call) -> Answer:
     place = accessible_place(world, call)
     activity_id = _require_posted(world, call, place)
     world.posted.discard((place.key, activity_id))
-    _record(world, "deleted", Spot(place, call.path["conversation"], activity_id), {})
+    _record(world, "deleted", Spot(place, call.conversation, activity_id), {})
     return Answer(200)
 
 

@@ -5,16 +5,17 @@ from typing import Any
 
 from simulator.activities import message
 from simulator.actor import CONCURRENCY
+from simulator.administration import Administration
 from simulator.botclient import BotClient, Posted, Tally
 from simulator.forgery import Forgery, header_of
 from simulator.installing import Installing
-from simulator.judge import Judge, Who
+from simulator.judge import Who
 from simulator.places import GroupChat, Person, Team
 from simulator.talking import Talking
 from simulator.world import World
 
 
-class Stage(Judge):
+class Stage(Administration):
     """People, events, misbehaviour and the ledger of one stand-in."""
 
     def __init__(self, world: World) -> None:
@@ -26,11 +27,11 @@ class Stage(Judge):
     # The directory.
 
     def add_people(self, count: int, **options: Any) -> list[Person]:
-        """Add people; options are `tenant_id`, `locales`, `zones`."""
+        """Add people; options are `tenant_id`, `locales`, `zones`, `licensed`, `guest`, `enabled`, `policy_blocked`."""
         return self.world.directory.add_people(count, **options)
 
     def add_person(self, **options: Any) -> Person:
-        """Add one person; options are `tenant_id`, `object_id`, `given_name`, `surname`, `locale`, `zone`."""
+        """Add one person; options are those of `Directory.add_person`."""
         return self.world.directory.add_person(**options)
 
     def add_team(self, name: str, *, channels: Sequence[str] = (), members: Collection[Who] = ()) -> Team:

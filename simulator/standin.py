@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from simulator import connector, control_api, entra, graph, openid
+from simulator import connector, control_api, entra, openid
 from simulator.config import HOST, Config
+from simulator.graph import listener
+from simulator.graph.announcing import Announcer
 from simulator.server import Certificates, environment, listen
 from simulator.stage import Stage
 from simulator.world import World
@@ -40,7 +42,9 @@ class StandIn(Stage):
         await asyncio.to_thread(self._certificates.write, self._ca_file)
         await stack.enter_async_context(self.client)
         world = self.world
-        login_routes = [*openid.routes(world), *graph.routes(world), *entra.routes(world)]
+        announcer = Announcer(world, self.installing)
+        stack.push_async_callback(announcer.close)
+        login_routes = [*openid.routes(world), *listener.routes(world, announcer), *entra.routes(world)]
         context = self._certificates.server_context()
         world.login_port = await listen(stack, login_routes, self.config.login_port, context)
         addresses: dict[str, Any] = {}
@@ -105,6 +109,7 @@ class StandIn(Stage):
             "ca_file": str(self.ca_file),
             "app_id": self.app_id,
             "tenant_id": self.tenant_id,
+            "manifest_id": self.config.manifest_id,
         }
         return known | {"app_password": self.app_password, "environment": self._environment(known)}
 

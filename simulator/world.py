@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from simulator.config import HOST, Config
 from simulator.directory import Directory
 from simulator.faults import Faults
+from simulator.graph.rules import GraphLimits
+from simulator.graph.state import GraphState
 from simulator.ledger import Ledger
 from simulator.limits import Limits
 from simulator.signing import Key, KeyRing, Verifier
@@ -37,6 +39,7 @@ class World:
     entra_keys: KeyRing
     bot_keys: KeyRing
     verifier: Verifier
+    graph: GraphState
     ledger: Ledger = field(default_factory=Ledger)
     ids: Ids = field(default_factory=Ids)
     posted: set[tuple[str, str]] = field(default_factory=set)
@@ -58,6 +61,7 @@ class World:
             entra_keys=entra_keys,
             bot_keys=KeyRing([Key.make(("msteams", "skype"))]),
             verifier=Verifier(entra_keys),
+            graph=GraphState(config, random.Random(config.seed), GraphLimits(on=config.graph_limits)),  # noqa: S311 - order only.
             bot_endpoint=config.bot_endpoint,
         )
 

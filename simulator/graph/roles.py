@@ -1,0 +1,37 @@
+"""Application permissions (roles): which ones open which request, and those a tenant consents to for Herald.
+
+Source: the permission tables of each request, such as
+https://learn.microsoft.com/graph/api/userteamwork-post-installedapps.
+"""
+
+_INSTALL = "TeamsAppInstallation."
+
+
+def _write(scope: str) -> tuple[str, ...]:
+    kinds = ("ReadWriteSelfFor", "ReadWriteFor", "ReadWriteAndConsentSelfFor", "ReadWriteAndConsentFor")
+    return tuple(f"{_INSTALL}{kind}{scope}.All" for kind in kinds)
+
+
+def _read(scope: str) -> tuple[str, ...]:
+    return (f"{_INSTALL}ReadFor{scope}.All", *_write(scope))
+
+
+WRITE_USER, READ_USER = _write("User"), _read("User")
+WRITE_TEAM, READ_TEAM = _write("Team"), _read("Team")
+WRITE_CHAT, READ_CHAT = _write("Chat"), _read("Chat")
+CATALOG = ("AppCatalog.Read.All", "AppCatalog.ReadWrite.All")
+TEAM = ("Team.ReadBasic.All", "TeamSettings.Read.All", "TeamSettings.ReadWrite.All", "Group.Read.All")
+CHANNELS = ("Channel.ReadBasic.All", "ChannelSettings.Read.All", "ChannelSettings.ReadWrite.All", "Group.Read.All")
+USERS = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+GROUP = ("GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", "Directory.Read.All")
+MEMBERS = ("GroupMember.ReadBasic.All", *GROUP)
+
+CONSENTED = (
+    "TeamsAppInstallation.ReadWriteSelfForUser.All",
+    "TeamsAppInstallation.ReadWriteSelfForTeam.All",
+    "TeamsAppInstallation.ReadWriteSelfForChat.All",
+    "AppCatalog.Read.All",
+    "GroupMember.Read.All",
+    "User.Read.All",
+)
+"""What a tenant's administrator has consented to unless told otherwise."""
