@@ -39,7 +39,7 @@ class StoredAudience:
     async def _installed(self, tenant: str, token: str, limit: int) -> tuple[list[str], str]:
         start = token + "\x20" if token else _USERS
         known = [row async for row in self._conversations.scan(tenant, start=start, end=_USERS + _AFTER, limit=limit)]
-        page = [key for key, reference in known if reference.state is ReferenceState.ACTIVE]
+        page = [key for key, reference in known if reference.state is not ReferenceState.UNINSTALLED]
         return page, known[-1][0] if len(known) == limit else ""
 
     async def _derived(self, derived: Derived, source: Source, token: str, limit: int) -> tuple[list[str], str]:

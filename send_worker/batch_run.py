@@ -7,7 +7,6 @@ pace), and its groups run back to back, so that what stands in `sending` at a cr
 import asyncio
 import math
 from collections.abc import Sequence
-from enum import Enum, auto
 
 from send_worker.group import Group, GroupPoster
 from shared.domain.broadcasts import Priority
@@ -19,6 +18,7 @@ from shared.ports import Clock
 from shared.work.claim import HOLDER_SECONDS, Claim
 from shared.work.heads import Heads
 from shared.work.stake import Stake
+from shared.work.walk import End
 
 LEAD = 0.25
 """An intent is written so many seconds before the first of its slots."""
@@ -29,19 +29,6 @@ STORAGE_WAIT = 5.0
 STALE_ANSWERS = 1.2
 """Answers older than this are journaled even when no intent is due: a straggler must not keep others `sending`."""
 STALE_ANSWERS_WHEN_CROWDED = 0.1
-
-
-class End(Enum):
-    """How the work on a batch ended."""
-
-    TRIED = auto()
-    """Each delivery was tried; what is left is due later than it is worth waiting."""
-    STOPPED = auto()
-    """The broadcast was cancelled or has expired."""
-    FAR_AWAY = auto()
-    """The next slots are too far away to wait for."""
-    LOST = auto()
-    """The lease is somebody else's, or may be."""
 
 
 class BatchRun:

@@ -7,7 +7,7 @@ import logging
 import random
 from dataclasses import dataclass, field
 
-from send_worker.batch_run import BatchRun, End
+from send_worker.batch_run import BatchRun
 from send_worker.brakes import Brakes
 from send_worker.group import GroupPoster
 from send_worker.outside import Outside
@@ -20,19 +20,14 @@ from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.telemetry import log_event
 from shared.work.claim import Claim
-from shared.work.elapsed import monotonic
 from shared.work.heads import Heads
-from shared.work.settling import settle_batch
 from shared.work.stake import Stake
 from shared.work.taking import Taking
+from shared.work.walk import LaneWalk
 
-BUDGET_SECONDS = 30.0
-"""One invocation goes on along its lane for so long, then it hands over by a nudge."""
 MOST_BATCHES = 12
 """Batches of one tenant that may be worked on in one process, so that tenants do not block each other."""
 PROBE_SECONDS = 45.0
-LONGEST_DELAY = 1800.0
-"""A nudge lives for an hour; where its time is further away the sweep nudges until then."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +63,8 @@ class Sender:
         self._clock = clock
         self._heads = Heads(store, outside.pacers, clock)
         self._brakes = Brakes(store, self._heads, clock)
-        self._taking = Taking(store, self._heads, nudging, clock)
+        taking = Taking(store, self._heads, nudging, clock)
+        self._walk = LaneWalk(store, heads=self._heads, taking=taking, nudging=nudging, clock=clock)
         self._tenants: dict[tuple[str, bool], _Tenant] = {}
 
     async def handle(self, broadcast_id: str, number: int) -> None:
@@ -90,7 +86,10 @@ class Sender:
             return
         tenant.batches += 1
         try:
-            await self._walk(broadcast, number, tenant)
+            message = await self._heads.message(broadcast)
+            await self._walk.walk(
+                broadcast, number, stake=tenant.stake, begin=lambda claim: self._run(claim, tenant, message)
+            )
         finally:
             tenant.batches -= 1
 
@@ -128,44 +127,6 @@ class Sender:
             self._tenants[key] = _Tenant(outside, pacers.of(broadcast.tenant), Stake(pacers.ceiling))
         return self._tenants[key]
 
-    async def _walk(self, broadcast: Broadcast, number: int, tenant: _Tenant) -> None:
-        """Work on a batch and on what follows it in its lane, while there is time."""
-        until = monotonic() + BUDGET_SECONDS
-        claim = await self._taking.take(broadcast, number, stake=tenant.stake)
-        while claim is not None:
-            had_place = claim.has_place
-            run = self._run(claim, tenant, await self._heads.message(claim.broadcast))
-            try:
-                end = await run.work()
-                if end is End.LOST:
-                    return
-                if end is not End.TRIED:
-                    await claim.settle(keep_place=True)
-                    if end is End.FAR_AWAY and not claim.is_lost:
-                        jitter = random.uniform(0.8, 1.3)  # noqa: S311 - jitter between instances is no secret
-                        delay = min(run.wait * jitter, LONGEST_DELAY)
-                        await self._nudging.batch(broadcast.id, claim.number, delay=delay)
-                    return
-                following = await self._settle(claim, may_go_on=monotonic() < until)
-                if claim.is_lost:
-                    return
-            finally:
-                claim.give_back_stake()
-            if following is None and had_place:
-                number = broadcast.lanes.after(claim.number)
-                if monotonic() >= until:
-                    await self._nudging.batch(broadcast.id, number)
-                    return
-                # Read again after the lane's step: a planner that wrote the batch before it did not see the step.
-                following = await self._taking.take(broadcast, number, stake=tenant.stake)
-            claim = following
-            if claim is not None and (await self._heads.head(broadcast.id)).revision != broadcast.revision:
-                # The lanes of another revision have started: this one's are of no use any more.
-                await claim.settle(keep_place=True)
-                claim.give_back_stake()
-                return
-        await self._look_for_the_end(broadcast)
-
     def _run(self, claim: Claim, tenant: _Tenant, message: bytes) -> BatchRun:
         poster = GroupPoster(
             claim,
@@ -185,18 +146,3 @@ class Sender:
             poster=poster,
             clock=self._clock,
         )
-
-    async def _settle(self, claim: Claim, *, may_go_on: bool) -> Claim | None:
-        """Give the batch back, and have the next one of its lane for it where there is time; the claim of that one."""
-        stopped = await self._heads.is_stopped(claim.broadcast.id)
-        following = await self._taking.following(claim) if may_go_on and claim.has_place else None
-        return await settle_batch(claim, sending=not stopped, following=following)
-
-    async def _look_for_the_end(self, broadcast: Broadcast) -> None:
-        """Have the broadcast closed, or its slow start go on, once all lanes are through; the sweep does it else."""
-        cursor = (await self._store.cursor(broadcast.id)).cursor
-        is_planned = cursor.waits_for_lanes or broadcast.stopped_at(self._clock.now()) is not None
-        if is_planned and all(
-            not cursor.holds(lane.batch) for lane in await self._store.lanes(broadcast.id, broadcast.revision)
-        ):
-            await self._nudging.plan(broadcast.id)

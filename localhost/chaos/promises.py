@@ -8,7 +8,7 @@ from localhost.chaos.causes import Cause, unexplained
 from localhost.chaos.facts import Evidence, Traced
 from localhost.chaos.sums import FINAL
 
-REFUSED = "message_rejected"
+REFUSED = "blocked_by_user"
 THROTTLED_SHARE = 0.001
 FEWEST_THROTTLED = 2
 """So many are allowed in a run however short: a machine that is busy with something else lets calls come in a heap."""

@@ -105,5 +105,7 @@ async def _install(stack: Stack, plan: Plan) -> list[str]:
     # The bot greets whom it meets, which is no part of a broadcast.
     await teams.wait_until_quiet(for_s=0.5)
     await teams.clear_ledger()
-    await teams.misbehave(code="Bad Argument", people=[people[number] for number in plan.refusing])
+    await teams.misbehave(
+        status=403, code="ConversationBlockedByUser", people=[people[number] for number in plan.refusing]
+    )
     return [person.object_id for person in people]

@@ -8,7 +8,7 @@ from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.domain.revisions import begin
 from shared.nudging import Nudging
 from shared.ports import Clock
-from shared.storage.broadcast_keys import parked_key
+from shared.storage.broadcast_keys import due_key, parked_key
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import delete, upsert
 from shared.telemetry import log_event
@@ -53,8 +53,7 @@ class Taking:
             # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
             return None
         if not self._is_my_turn(batch, stopped=stopped):
-            hand_on = self._nudging.send if self._installing else self._nudging.install
-            await hand_on(broadcast.id, number)
+            await self._hand_on(broadcast.id, number)
             return None
         claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=stake, stopped=stopped)
         if batch.progress.fruitless >= MOST_FRUITLESS:
@@ -68,6 +67,14 @@ class Taking:
         if batch is None or not _can_follow(batch, claim.broadcast) or not self._is_my_turn(batch, stopped=False):
             return None
         return batch
+
+    async def hand_on_what_is_due(self, claim: Claim) -> None:
+        """Nudge whose turn it is with a batch that was settled while something of it is due at once."""
+        if claim.due_marker == due_key(0.0, claim.number):
+            await self._hand_on(claim.broadcast.id, claim.number)
+
+    async def _hand_on(self, broadcast_id: str, number: int) -> None:
+        await (self._nudging.send if self._installing else self._nudging.install)(broadcast_id, number)
 
     def _is_my_turn(self, batch: Batch, *, stopped: bool) -> bool:
         """Whether the batch is this worker's: the installer's while people of it should be given the app now."""

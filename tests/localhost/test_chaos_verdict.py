@@ -13,7 +13,7 @@ from localhost.chaos.plan import Injection
 from localhost.chaos.sums import faults_of
 from localhost.chaos.verdict import Verdict, judge
 
-SENT, REFUSED = ("sent", None), ("undeliverable", "message_rejected")
+SENT, REFUSED = ("sent", None), ("undeliverable", "blocked_by_user")
 ONCE = (100.0,)
 
 
@@ -77,7 +77,7 @@ def test_where_all_agrees_every_promise_holds() -> None:
 
     assert verdict.holds
     assert (verdict.recipients, verdict.sent, verdict.lost, verdict.doubled) == (3, 2, 0, 0)
-    assert verdict.undeliverable == {"message_rejected": 1}
+    assert verdict.undeliverable == {"blocked_by_user": 1}
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_burst_explains_as_many_as_it_struck(kind: Kind, doubled: int, uncerta
 
 def a_report(**counts: int) -> dict[str, Any]:
     all_counts = {"pending": 0, "sent": 0, "undeliverable": 0, **counts}
-    reasons = {"message_rejected": all_counts["undeliverable"]}
+    reasons = {"blocked_by_user": all_counts["undeliverable"]}
     return {
         "key": "one",
         "state": "sending",
@@ -249,7 +249,7 @@ def test_a_report_in_order_has_no_faults() -> None:
     ("report", "before"),
     [
         ({**a_report(sent=3), "total": 4}, None),  # One is in no state.
-        ({**a_report(undeliverable=2), "reasons": {"message_rejected": 1}}, None),  # One has no reason.
+        ({**a_report(undeliverable=2), "reasons": {"blocked_by_user": 1}}, None),  # One has no reason.
         (a_report(pending=2, sent=1), a_report(pending=3, sent=1)),  # A recipient went.
         (a_report(pending=2, sent=1), a_report(pending=1, sent=2)),  # What was sent is pending again.
     ],

@@ -9,15 +9,16 @@ import pytest
 
 from send_worker.pipeline import build_pipeline
 from send_worker.planner import Planner
+from shared.domain.activities import timestamp
 from shared.domain.broadcasts import Broadcast
 from shared.domain.plans import Phase
+from shared.domain.references import ReferenceState
 from shared.envelopes import unpack_nudge
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
-from shared.storage.rows import delete
 from tests.twins.storage import Call, Moment, yielding
-from tests.twins.world import TENANT, World, in_a_world, object_id
+from tests.twins.world import EPOCH, TENANT, World, in_a_world, object_id
 
 
 def a_planner(world: World) -> Planner:
@@ -241,15 +242,19 @@ def test_nobody_installed_is_a_plan_of_nothing_that_ends() -> None:
     in_a_world(scenario)
 
 
-def test_who_left_the_app_is_not_among_everyone_installed() -> None:
+def test_who_left_the_app_is_not_among_everyone_installed_and_who_blocked_it_is() -> None:
     async def scenario(world: World) -> None:
         await world.install(range(10))
-        await world.account.table(names.CONVERSATIONS).write(TENANT, [delete(f"user!{object_id(3)}")])
+        left, blocked = f"user!{object_id(3)}", f"user!{object_id(4)}"
+        at = timestamp(EPOCH)
+        await world.app().conversations.mark(TENANT, left, ReferenceState.UNINSTALLED, at=at)
+        await world.app().conversations.mark(TENANT, blocked, ReferenceState.BLOCKED, at=at)
 
         broadcast = await world.accept(everyone=True)
         await plan_to_the_end(world, broadcast)
 
-        assert f"user!{object_id(3)}" not in await planned(world, broadcast)
+        found = await planned(world, broadcast)
+        assert (len(found), left in found, blocked in found) == (9, False, True)
 
     in_a_world(scenario)
 
