@@ -9,14 +9,19 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from shared.acceptance import Acceptance
+from shared.graph.catalog import Catalog
+from shared.graph.client import GraphClient
+from shared.graph.installs import TeamsApp
+from shared.graph.pace import GraphPace
 from shared.lookup import Lookup
 from shared.nudging import Nudging
 from shared.pacer import Pacers
 from shared.ports import Clock, Queue, Table
-from shared.settings import Settings, read_settings
+from shared.settings import GraphPacing, Settings, read_settings
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.broadcasts import Broadcasts
@@ -28,7 +33,7 @@ from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
 from shared.storage.windows import WindowRows
 from shared.teams.client import CONNECTIONS_WITH_LIMIT, CONNECTIONS_WITHOUT_LIMIT, ConnectorClient
-from shared.teams.tokens import connector_tokens
+from shared.tokens.credentials import connector_tokens, graph_tokens
 
 Part = TypeVar("Part")
 
@@ -67,6 +72,8 @@ class App:
     windows: WindowRows
     nudging: Nudging
     connector: ConnectorClient
+    graph: GraphClient
+    catalog: Catalog
     lookup: Lookup
     acceptance: Acceptance
     _parts: dict[Callable[["App"], Any], Any] = field(default_factory=dict)
@@ -105,9 +112,17 @@ async def _make(settings: Settings) -> App:
 
 
 def assemble(
-    settings: Settings, account: Account, *, connector: ConnectorClient, randomness: Callable[[int], bytes]
+    settings: Settings,
+    account: Account,
+    *,
+    connector: ConnectorClient,
+    randomness: Callable[[int], bytes],
+    graph: GraphClient | None = None,
 ) -> App:
-    """Put an app together over an account and a Connector; `randomness` gives so many bytes. Nothing is called here."""
+    """Put an app together over an account and a Connector; `randomness` gives so many bytes. Nothing is called here.
+
+    Without a `graph` it gets the client of the Graph that the settings name.
+    """
     clock = account.clock
     broadcasts = Broadcasts(account.table(names.BROADCASTS))
     directory = Directory(account.table(names.DIRECTORY))
@@ -115,6 +130,11 @@ def assemble(
     sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
     installs = account.queue(names.INSTALL_QUEUE)
     pace = account.table(names.PACE)
+    graph = graph or GraphClient(
+        partial(graph_tokens, settings),
+        graph_url=settings.graph_url,
+        pace=GraphPace(pace, clock=clock, is_limited=settings.graph_pacing is GraphPacing.DOCUMENTED),
+    )
     lookup = Lookup(conversations, service_url=settings.service_url)
     return App(
         settings=settings,
@@ -133,6 +153,8 @@ def assemble(
         windows=WindowRows(pace, clock),
         nudging=Nudging(broadcasts, sends=sends, plans=plans, installs=installs),
         connector=connector,
+        graph=graph,
+        catalog=Catalog(graph, TeamsApp(catalog_id=settings.teams_app_id, external_id=settings.teams_app_external_id)),
         lookup=lookup,
         acceptance=Acceptance(
             broadcasts=broadcasts,

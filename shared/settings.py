@@ -1,5 +1,6 @@
 """Settings: the only reader of the environment. Every name, default and contradiction is checked here, in one place."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -14,6 +15,7 @@ from shared.field_rules import read_duration
 
 DOCS = "see docs/configuration.md"
 UNLIMITED = "unlimited"
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHORTEST_RETENTION = timedelta(days=1)
 """Deliveries are tried for a day, and a caller may send a request again for as long as it has doubts."""
 
@@ -26,6 +28,13 @@ class AppType(StrEnum):
     MANAGED_IDENTITY = "UserAssignedMSI"
 
 
+class GraphPacing(StrEnum):
+    """What holds Herald's requests to Microsoft Graph back."""
+
+    DOCUMENTED = "documented"
+    UNLIMITED = "unlimited"
+
+
 class Settings(BaseSettings):
     """Everything that an operator can choose. Frozen; made once per process by `read_settings`."""
 
@@ -33,6 +42,9 @@ class Settings(BaseSettings):
 
     app_id: Annotated[str, Field(alias="MicrosoftAppId", min_length=1)]
     app_password: Annotated[str, Field(alias="MicrosoftAppPassword", repr=False)] = ""
+    app_certificate: Annotated[str, Field(alias="MicrosoftAppCertificate", repr=False)] = ""
+    app_certificate_path: Annotated[str, Field(alias="MicrosoftAppCertificatePath")] = ""
+    app_federated_client_id: Annotated[str, Field(alias="MicrosoftAppFederatedClientId")] = ""
     app_tenant_id: Annotated[str, Field(alias="MicrosoftAppTenantId")] = ""
     app_type: Annotated[AppType, Field(alias="MicrosoftAppType")] = AppType.SINGLE_TENANT
 
@@ -47,6 +59,11 @@ class Settings(BaseSettings):
     extra_service_hosts: Annotated[frozenset[str], NoDecode, Field(alias="HERALD_SERVICE_HOSTS")] = frozenset()
     pace: Annotated[float | None, Field(alias="HERALD_PACE", gt=0, le=10_000)] = 49.75
     """Requests per second that Herald allows itself for each tenant; None is no limit."""
+    graph_pacing: Annotated[GraphPacing, Field(alias="HERALD_GRAPH_PACE")] = GraphPacing.DOCUMENTED
+    teams_app_id: Annotated[str, Field(alias="HERALD_TEAMS_APP_ID")] = ""
+    """The Teams app's id in the tenant's catalogue."""
+    teams_app_external_id: Annotated[str, Field(alias="HERALD_TEAMS_APP_EXTERNAL_ID")] = ""
+    """The Teams app's id in its manifest."""
     retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
     service_url_override: Annotated[str, Field(alias="HERALD_SERVICE_URL")] = ""
@@ -85,7 +102,17 @@ class Settings(BaseSettings):
             )
         return value.strip().upper()
 
-    @field_validator("app_id", "app_tenant_id")
+    @field_validator("teams_app_id", "teams_app_external_id")
+    @classmethod
+    def _is_app_id(cls, value: str, info: ValidationInfo) -> str:
+        if value and not GUID.fullmatch(value.strip().lower()):
+            raise SettingsError(
+                f"{_alias(info.field_name)} must be an id such as e8947c01-51c5-44c6-971c-f410270cae96, "
+                f"not {value!r}; {DOCS}"
+            )
+        return value.strip().lower()
+
+    @field_validator("app_id", "app_tenant_id", "app_federated_client_id")
     @classmethod
     def _lower(cls, value: str) -> str:
         return value.strip().lower()
@@ -107,12 +134,16 @@ class Settings(BaseSettings):
     def _check_identity(self) -> None:
         if self.app_type is not AppType.MULTI_TENANT and not self.app_tenant_id:
             raise SettingsError(f"MicrosoftAppTenantId is missing: a {self.app_type} bot needs its home tenant; {DOCS}")
-        if self.app_type is not AppType.MANAGED_IDENTITY and not self.app_password:
-            raise SettingsError(f"MicrosoftAppPassword is missing: a {self.app_type} bot needs its secret; {DOCS}")
-        if self.app_type is AppType.MANAGED_IDENTITY and self.app_password:
+        proofs = [_alias(name) for name in _PROOFS if getattr(self, name)]
+        if self.app_type is AppType.MANAGED_IDENTITY and proofs:
+            raise SettingsError(f"{proofs[0]} contradicts MicrosoftAppType {self.app_type}, which has none; {DOCS}")
+        if self.app_type is not AppType.MANAGED_IDENTITY and not proofs:
+            others = ", ".join(_alias(name) for name in _PROOFS[1:])
             raise SettingsError(
-                f"MicrosoftAppPassword contradicts MicrosoftAppType {self.app_type}, which has none; {DOCS}"
+                f"MicrosoftAppPassword is missing: a {self.app_type} bot needs its secret, or one of {others}; {DOCS}"
             )
+        if len(proofs) > 1:
+            raise SettingsError(f"{' and '.join(proofs)} are set together: keep one of them; {DOCS}")
         if not self.tenants:
             raise SettingsError(f"HERALD_ALLOWED_TENANTS is missing: a MultiTenant bot must name its tenants; {DOCS}")
 
@@ -159,6 +190,11 @@ class Settings(BaseSettings):
         return frozenset({self.app_tenant_id}) if self.app_type is not AppType.MULTI_TENANT else frozenset()
 
     @property
+    def installs_app(self) -> bool:
+        """Whether Herald installs the Teams app for people who do not have it: one of the app's ids is set."""
+        return bool(self.teams_app_id or self.teams_app_external_id)
+
+    @property
     def retention(self) -> timedelta | None:
         """How long ended broadcasts, rejections and poison are kept; None is for ever."""
         return read_duration(self.retention_text)
@@ -189,6 +225,8 @@ class Settings(BaseSettings):
         return (self.graph_url_override or self.cloud.graph_url).rstrip("/")
 
 
+_PROOFS = ("app_password", "app_certificate", "app_certificate_path", "app_federated_client_id")
+"""By which a registration proves who it is: one of them, and none for a managed identity."""
 _OVERRIDES = ("service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override")
 
 

@@ -1,7 +1,9 @@
 """The clouds of Microsoft 365 and their addresses.
 
 Sources: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/conversations/send-proactive-messages (service
-URLs) and https://learn.microsoft.com/azure/bot-service/how-to-deploy-gov-cloud-high (authentication).
+URLs), https://learn.microsoft.com/azure/bot-service/how-to-deploy-gov-cloud-high (authentication),
+https://learn.microsoft.com/graph/deployments (Graph) and https://learn.microsoft.com/entra/workload-id/
+workload-identity-federation-config-app-trust-managed-identity (audiences of the exchange).
 GCC, without High, authenticates like the public cloud and differs in its service URL alone.
 """
 
@@ -30,8 +32,15 @@ class Cloud:
     token_issuer: str
     openid_metadata_url: str
     graph_url: str
+    exchange_audience: str
+    """For whom a managed identity's token is that stands in for the app's secret."""
     channel_service: str
     """What the bot SDK calls the cloud: empty for the public one."""
+
+    @property
+    def graph_scope(self) -> str:
+        """The scope of Graph's token: all permissions that an admin has consented to."""
+        return f"https://{urlsplit(self.graph_url).hostname}/.default"
 
     @property
     def service_hosts(self) -> frozenset[str]:
@@ -56,6 +65,7 @@ _PUBLIC = Cloud(
     token_issuer="https://api.botframework.com",
     openid_metadata_url="https://login.botframework.com/v1/.well-known/openidconfiguration",
     graph_url="https://graph.microsoft.com/v1.0",
+    exchange_audience="api://AzureADTokenExchange",
     channel_service="",
 )
 
@@ -69,6 +79,7 @@ def _government(service_url: str, graph_url: str) -> Cloud:
         token_issuer="https://api.botframework.us",
         openid_metadata_url="https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
         graph_url=graph_url,
+        exchange_audience="api://AzureADTokenExchangeUSGov",
         channel_service="https://botframework.azure.us",
     )
 
@@ -83,6 +94,7 @@ CLOUDS = {
         token_issuer=_PUBLIC.token_issuer,
         openid_metadata_url=_PUBLIC.openid_metadata_url,
         graph_url=_PUBLIC.graph_url,
+        exchange_audience=_PUBLIC.exchange_audience,
         channel_service="",
     ),
     CloudName.GCC_HIGH: _government(

@@ -38,6 +38,7 @@ __all__ = [
 
 OWN_PACE = "HeraldPace"
 """The code of the 429 that Herald gives itself, where the next free slot is too far away to be waited for."""
+UNREADABLE = "UnreadableAnswer"
 NEXT_LINK = "@odata.nextLink"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 TRANSIENT = frozenset({0, 408, 429})
@@ -98,8 +99,14 @@ class Response:
 
 
 def decipher(status: int, headers: Mapping[str, str], body: bytes) -> Response:
-    """Read an answer. `headers` find their names in any letter case; a body that is no JSON object reads as empty."""
-    return Response(status=status, body=_object(body), retry_after=_seconds(headers.get("Retry-After", "")))
+    """Read an answer. `headers` find their names in any letter case; a body that is no JSON object reads as empty.
+
+    A success whose body cannot be read counts as unanswered: an empty page would be taken for "there is nothing".
+    """
+    found = _object(body)
+    if 200 <= status < 300 and body and found is None:
+        return unanswered(UNREADABLE)
+    return Response(status=status, body=found or {}, retry_after=_seconds(headers.get("Retry-After", "")))
 
 
 def unanswered(code: str) -> Response:
@@ -149,11 +156,13 @@ def decipher_batch(outer: Response, parts: int) -> list[Response]:
 
 
 def _part_answer(answer: Mapping[str, Any]) -> Response:
-    body, headers = answer.get("body"), answer.get("headers")
+    status, body, headers = answer["status"], answer.get("body"), answer.get("headers")
+    # What is no JSON comes as a string in Base64.
+    if 200 <= status < 300 and body and not isinstance(body, Mapping):
+        return unanswered(UNREADABLE)
     given = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
     return Response(
-        status=answer["status"],
-        # What is no JSON comes as a string in Base64, and says nothing that is needed.
+        status=status,
         body=body if isinstance(body, Mapping) else {},
         retry_after=_seconds(str(given.get("retry-after", ""))),
     )
@@ -198,12 +207,12 @@ def odata_text(value: str) -> str:
     return quote(f"'{doubled}'", safe="")
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _text(found: Mapping[str, Any], name: str) -> str:

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from shared.settings import Settings, read_settings
 from shared.teams.client import ConnectorClient
 from shared.teams.protocol import encode_message
-from shared.teams.tokens import TokenSource, connector_tokens
+from shared.tokens.credentials import connector_tokens
+from shared.tokens.source import TokenSource
 from simulator.standin import StandIn
 
 HELLO = encode_message(text="hello")

@@ -22,7 +22,8 @@ from shared.teams.protocol import (
     send_to,
     update_activity,
 )
-from shared.teams.tokens import Token, TokenSource, connector_tokens
+from shared.tokens.credentials import connector_tokens
+from shared.tokens.source import Token, TokenSource
 from simulator.config import Config
 from simulator.faults import Action
 from simulator.places import Person

@@ -73,6 +73,14 @@ def test_a_body_without_an_error_has_no_code(body: bytes) -> None:
     assert (response.code, response.message, response.retry_after) == ("", "", None)
 
 
+def test_a_success_that_cannot_be_read_is_no_answer() -> None:
+    alone = decipher(200, {}, b'{"value": [')
+    (part,) = decipher_batch(in_batch({"id": "0", "status": 200, "body": "PGh0bWw+"}), 1)
+
+    assert (alone.status, alone.code) == (part.status, part.code) == (0, "UnreadableAnswer")
+    assert decipher(204, {}, b"") == Response(status=204)
+
+
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [

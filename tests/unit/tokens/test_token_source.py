@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.errors import TokenRefused, TokenUnavailable
-from shared.teams.tokens import Token, TokenSource, read_msal
+from shared.tokens.credentials import read_msal
+from shared.tokens.source import Token, TokenSource
 
 
 @dataclass
@@ -134,7 +135,7 @@ async def test_failure_is_not_asked_for_again_at_once() -> None:
 
 
 async def test_provider_that_hangs_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.teams.tokens.FLIGHT_SECONDS", 0.0)
+    monkeypatch.setattr("shared.tokens.source.FLIGHT_SECONDS", 0.0)
     provider = Provider()
     provider.gate.clear()
 
