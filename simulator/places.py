@@ -68,6 +68,10 @@ class Person:
         return self.upn.partition("#")[0].replace("_", "@") if self.guest else self.upn
 
     @property
+    def user_type(self) -> str:
+        return "Guest" if self.guest else "Member"
+
+    @property
     def conversation(self) -> dict[str, Any]:
         return {"conversationType": "personal", "id": self.chat_id, "tenantId": self.tenant_id}
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.calls import Answer
-from simulator.graph import apps, catalogs, roles, users
+from simulator.graph import apps, catalogs, groups, roles, teams, users
 from simulator.graph.call import GraphCall
 from simulator.graph.errors import GraphError, bad_request
 from simulator.world import World
@@ -38,22 +38,33 @@ def _installations(prefix: str, read: tuple[str, ...], write: tuple[str, ...]) -
     ]
 
 
-def _path(text: str) -> tuple[str, ...]:
-    return tuple(text.split("/"))
+def _get(path: str, kind: str, rule: str, allowed: tuple[str, ...], deed: Deed) -> Route:
+    return Route("GET", tuple(path.split("/")), kind, rule, allowed, deed)
 
+
+def _identity(path: str, kind: str, units: int, allowed: tuple[str, ...], deed: Deed) -> Route:
+    return Route("GET", tuple(path.split("/")), kind, "identity", allowed, deed, units)
+
+
+USER_CAST = "groups/{group}/transitiveMembers/microsoft.graph.user"
 
 ROUTES: tuple[Route, ...] = (
     *_installations("users/{user}/teamwork", roles.READ_USER, roles.WRITE_USER),
-    Route(
-        "GET",
-        _path("users/{user}/teamwork/installedApps/{installation}/chat"),
-        "chat",
-        "get",
-        roles.READ_USER,
-        apps.chat,
-    ),
-    Route("GET", _path("appCatalogs/teamsApps"), "catalog", "get_catalog", roles.CATALOG, catalogs.teams_apps),
-    Route("GET", _path("users/{user}"), "user", "identity", roles.USERS, users.user, units=1),
+    *_installations("teams/{team}", roles.READ_TEAM, roles.WRITE_TEAM),
+    *_installations("chats/{chat}", roles.READ_CHAT, roles.WRITE_CHAT),
+    _get("users/{user}/teamwork/installedApps/{installation}/chat", "chat", "get", roles.READ_USER, apps.chat),
+    _get("appCatalogs/teamsApps", "catalog", "get_catalog", roles.CATALOG, catalogs.teams_apps),
+    _get("teams/{team}", "team", "get", roles.TEAM, teams.team),
+    _get("teams/{team}/channels", "channels", "get_channels", roles.CHANNELS, teams.channels),
+    _get("teams/{team}/members", "team_members", "get_members", roles.TEAM_MEMBERS, teams.members),
+    _identity("users", "users", 2, roles.USERS, users.users),
+    _identity("users/$count", "users_count", 2, roles.USERS, users.users_count),
+    _identity("users/{user}", "user", 1, roles.USERS, users.user),
+    _identity("groups/{group}", "group", 1, roles.GROUP, groups.group),
+    _identity("groups/{group}/transitiveMembers", "members", 5, roles.MEMBERS, groups.members),
+    _identity("groups/{group}/transitiveMembers/$count", "members_count", 5, roles.MEMBERS, groups.count),
+    _identity(USER_CAST, "members", 5, roles.MEMBERS, groups.users),
+    _identity(f"{USER_CAST}/$count", "members_count", 5, roles.MEMBERS, groups.users_count),
 )
 
 

@@ -8,11 +8,20 @@ from typing import Any
 from simulator.calls import Answer
 from simulator.graph.call import GraphCall
 from simulator.graph.holders import person_of
-from simulator.graph.query import select
+from simulator.graph.lists import counted, listed
+from simulator.graph.query import Fields, condition, select
 from simulator.places import Person
 from simulator.world import World
 
 KIND = "microsoft.graph.user"
+OPTIONS = frozenset({"$select", "$filter", "$top", "$count"})
+FILTERED: Fields = {
+    "id": lambda person: person.object_id,
+    "userPrincipalName": lambda person: person.upn,
+    "mail": lambda person: person.mail,
+    "userType": lambda person: person.user_type,
+    "accountEnabled": lambda person: person.enabled,
+}
 USUAL = (
     *("id", "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation"),
     *("preferredLanguage", "surname", "userPrincipalName"),
@@ -35,7 +44,7 @@ def resource_of(person: Person) -> dict[str, Any]:
         "surname": person.surname,
         "userPrincipalName": person.upn,
         "accountEnabled": person.enabled,
-        "userType": "Guest" if person.guest else "Member",
+        "userType": person.user_type,
         "assignedLicenses": [{"skuId": OFFICE, "disabledPlans": []}] if person.licensed else [],
         "assignedPlans": _plans(person),
     }
@@ -55,3 +64,29 @@ def user(world: World, call: GraphCall) -> Answer:
     return Answer(
         200, {"@odata.context": context, **select(resource_of(person), call.query.get("$select"), USUAL, KIND)}
     )
+
+
+def users(world: World, call: GraphCall) -> Answer:
+    """`GET /users`, in pages, with `$select` and `$filter`."""
+    return listed(
+        world,
+        call,
+        lambda: _found(world, call),
+        lambda person: select(resource_of(person), call.query.get("$select"), USUAL, KIND),
+        context="users",
+        options=OPTIONS,
+    )
+
+
+def users_count(world: World, call: GraphCall) -> Answer:
+    """`GET /users/$count`, as plain text."""
+    return counted(call, lambda: _found(world, call))
+
+
+def _found(world: World, call: GraphCall) -> list[Person]:
+    people = [person for person in world.directory.people.values() if person.tenant_id == call.tenant_id]
+    text = call.query.get("$filter")
+    if not text:
+        return people
+    test = condition(text, FILTERED)
+    return [person for person in people if test(person)]

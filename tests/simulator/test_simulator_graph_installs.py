@@ -207,3 +207,38 @@ async def test_answer_can_be_lost_after_the_install() -> None:
 
         assert (lost.status, again.status) == (503, 409)
         assert graph.teams.graph_summary().answers == {"install": {"409": 1, "503": 1}}
+
+
+@pytest.mark.parametrize("kind", ["teams", "chats"])
+async def test_team_and_group_chat_have_the_app_too(kind: str) -> None:
+    async with a_graph_caller(QUICK) as graph, a_bot(graph.teams) as inbox:
+        people = graph.teams.add_people(2)
+        team = graph.teams.add_team("Kitchen", members=people)
+        chat = graph.teams.add_chat("Lunch", members=people)
+        path = f"/teams/{team.group_id}" if kind == "teams" else f"/chats/{quote(chat.id, safe='')}"
+
+        installs = [(await graph.call("POST", f"{path}/installedApps", graph.app)).status for _ in range(2)]
+        (listed,) = (await graph.get(f"{path}/installedApps", expand="teamsApp")).body["value"]
+        one = f"{path}/installedApps/{quote(listed['id'], safe='')}"
+        upgraded = await graph.call("POST", f"{one}/upgrade")
+        events = await heard(inbox, 2)
+
+        assert (installs, upgraded.status) == ([201, 409], 204)
+        assert (team.installed, chat.installed) == (kind == "teams", kind == "chats")
+        assert ("installationUpdate", "add") in events
+        assert (await graph.call("DELETE", one)).status == 204
+        await heard(inbox, 4)
+        assert [team.installed, chat.installed] == [False, False]
+
+
+async def test_hand_made_installs_are_listed_too() -> None:
+    async with a_graph_caller(QUICK) as graph:
+        (person,) = graph.teams.add_people(1)
+
+        await graph.teams.install([person], notify=False)
+        before = (await graph.get(apps_of(person))).body["value"]
+        await graph.teams.uninstall([person], notify=False)
+        after = (await graph.get(apps_of(person))).body["value"]
+
+        assert (len(before), len(after)) == (1, 0)
+        assert graph.teams.installations()[person.object_id].installs == 0
