@@ -149,7 +149,10 @@ def install(place: Place, catalog_id: str, *, graph_url: str = PUBLIC_GRAPH) -> 
 
 
 def upgrade(place: Place, installation_id: str) -> Request:
-    """Bring an installation to the newest version in the catalogue: 204. `failure_of` reads the answer."""
+    """Bring an installation to the newest version in the catalogue: 204. `failure_of` reads the answer.
+
+    A 404 here means that this installation is gone: look for it again.
+    """
     return Request(method="POST", path=f"{_installed(place, installation_id)}/upgrade", kind=Kind.OTHER_WRITE)
 
 

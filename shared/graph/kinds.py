@@ -59,7 +59,8 @@ def sustained_rate(kind: Kind) -> float:
 def most_at_once(kind: Kind) -> int:
     """How many requests of a kind may leave together in one batch.
 
-    At most half of a documented second: two batches that meet in one second then still keep within it. Each part of a
-    batch counts against the limit by itself, so larger ones would bring nothing but fewer calls.
+    At most half of a documented second: two batches that meet in one second then still keep within it (but for the
+    quarter of a second that a start may catch up). Each part of a batch counts against the limit by itself, so larger
+    ones would bring nothing but fewer calls.
     """
     return min(MOST_IN_BATCH, int(DOCUMENTED_RATES[kind] / 2))

@@ -16,6 +16,7 @@ def test_every_cloud_is_known_with_https_addresses_alone(name: CloudName) -> Non
         assert urlsplit(address).hostname in cloud.own_hosts
     assert cloud.service_url.endswith("/")
     assert cloud.connector_scope.endswith("/.default")
+    assert cloud.graph_scope == f"https://{urlsplit(cloud.graph_url).hostname}/.default"
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,5 @@ def test_government_clouds_have_authorities_of_their_own(name: CloudName, is_gov
     assert bool(cloud.channel_service) is is_government
     assert cloud.login_url.endswith(".us") is is_government
     assert cloud.token_issuer.endswith(".us") is is_government
+    assert cloud.graph_scope.endswith(".us/.default") is is_government
+    assert cloud.exchange_audience.endswith("USGov") is is_government

@@ -7,6 +7,7 @@ import pytest
 from shared import composition
 from shared.composition import App, compose
 from shared.errors import SettingsError, StorageUnavailable
+from shared.graph.installs import TeamsApp
 from shared.settings import Settings
 from shared.storage import names
 from tests.twins.storage import MemoryAccount
@@ -66,6 +67,15 @@ async def test_the_pace_is_the_operators(accounts: Accounts) -> None:
     assert app.pacers.ceiling == app.settings.pace == 12.0
     assert app.clock.now() == 1_000.0
     assert app.sends is accounts.made[0].queue(names.SEND_QUEUE)
+
+
+@pytest.mark.usefixtures("accounts")
+async def test_the_catalogue_has_the_operators_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERALD_TEAMS_APP_ID", "e8947c01-51c5-44c6-971c-f410270cae96")
+
+    app = await compose()
+
+    assert await app.catalog.app_in("tenant") == TeamsApp(catalog_id="e8947c01-51c5-44c6-971c-f410270cae96")
 
 
 async def test_a_missing_setting_is_told_at_each_invocation_until_it_is_mended(

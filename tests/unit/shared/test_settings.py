@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.clouds import CLOUDS, CloudName
 from shared.errors import SettingsError
-from shared.settings import AppType, Settings, is_loopback, read_settings
+from shared.settings import AppType, GraphPacing, Settings, is_loopback, read_settings
 
 RIGHT = {
     "MicrosoftAppId": "5F0C9D1E-7A52-4C3B-9A51-0D6A4F6B8E21",
@@ -70,6 +70,24 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"MicrosoftAppType": "MultiTenant"}, "HERALD_ALLOWED_TENANTS is missing"),  # It would talk to anybody.
         ({"MicrosoftAppType": "Other"}, "MicrosoftAppType is not valid"),  # Azure knows three kinds.
+        # One proof is enough, and two may disagree.
+        ({"MicrosoftAppCertificate": "x"}, "MicrosoftAppPassword and MicrosoftAppCertificate are set together"),
+        (
+            {"MicrosoftAppPassword": None, "MicrosoftAppCertificatePath": "a", "MicrosoftAppFederatedClientId": "b"},
+            "MicrosoftAppCertificatePath and MicrosoftAppFederatedClientId are set together",
+        ),
+        # An identity that is the bot has no proof of its own.
+        (
+            {
+                "MicrosoftAppType": "UserAssignedMSI",
+                "MicrosoftAppPassword": None,
+                "MicrosoftAppFederatedClientId": "b",
+            },
+            "MicrosoftAppFederatedClientId contradicts",
+        ),
+        ({"HERALD_TEAMS_APP_ID": "herald"}, "HERALD_TEAMS_APP_ID must be an id"),  # A name.
+        ({"HERALD_TEAMS_APP_EXTERNAL_ID": "a' or 'b"}, "HERALD_TEAMS_APP_EXTERNAL_ID must be an id"),  # A trick.
+        ({"HERALD_GRAPH_PACE": "25"}, "HERALD_GRAPH_PACE is not valid"),  # It is no number.
         ({"AzureWebJobsStorage": None}, "AzureWebJobsStorage is missing"),  # Nowhere to write.
         ({"AzureWebJobsStorage__accountName": "herald"}, "are both set"),  # Which one is meant?
         # Half of an identity-based connection is none.
@@ -123,6 +141,7 @@ def test_no_fault_tells_a_secret() -> None:
 
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in repr(a_setting(MicrosoftAppPassword="hunter2"))
+    assert "hunter2" not in repr(a_setting(MicrosoftAppPassword=None, MicrosoftAppCertificate="hunter2"))
     assert "AccountKey" not in repr(a_setting(AzureWebJobsStorage="AccountKey=abc"))
 
 
@@ -144,6 +163,38 @@ def test_storage_can_be_reached_by_identity(given: dict[str, str | None]) -> Non
 
     assert settings.storage == ""
     assert settings.storage_account == (given.get("AzureWebJobsStorage__accountName") or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["MicrosoftAppCertificate", "MicrosoftAppCertificatePath", "MicrosoftAppFederatedClientId"]
+)
+def test_another_proof_takes_the_secrets_place(name: str) -> None:
+    settings = a_setting(**{"MicrosoftAppPassword": None, name: "a"})
+
+    assert (settings.app_certificate, settings.app_certificate_path, settings.app_federated_client_id).count("a") == 1
+
+
+APP_ID = "E8947C01-51C5-44C6-971C-F410270CAE96"
+
+
+@pytest.mark.parametrize(
+    ("given", "installs"),
+    [
+        ({}, False),  # Nothing to install.
+        ({"HERALD_TEAMS_APP_ID": APP_ID}, True),  # By the catalogue.
+        ({"HERALD_TEAMS_APP_EXTERNAL_ID": APP_ID}, True),  # By the manifest.
+    ],
+)
+def test_either_id_of_the_teams_app_turns_installing_on(given: dict[str, str | None], installs: bool) -> None:
+    settings = a_setting(**given)
+
+    assert settings.installs_app is installs
+    assert settings.teams_app_id in ("", APP_ID.lower())
+
+
+def test_graphs_pace_is_lifted_by_its_own_setting_alone() -> None:
+    assert a_setting(HERALD_PACE="unlimited").graph_pacing is GraphPacing.DOCUMENTED
+    assert a_setting(HERALD_GRAPH_PACE="unlimited").graph_pacing is GraphPacing.UNLIMITED
 
 
 def test_a_managed_identity_needs_no_secret() -> None:
