@@ -27,6 +27,7 @@ from shared.storage.account import StorageAccount
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
+from shared.storage.installations import Installations
 from shared.storage.pace import SANDBOX_ROW, PaceRows
 from shared.storage.poison import PoisonMessages
 from shared.storage.recipient_search import RecipientSearch
@@ -64,6 +65,7 @@ class App:
     rejections: Rejections
     poison: PoisonMessages
     search: RecipientSearch
+    installations: Installations
     sends: Queue
     plans: Queue
     installs: Queue
@@ -145,6 +147,7 @@ def assemble(
         rejections=Rejections(account.table(names.REJECTIONS)),
         poison=PoisonMessages(account.table(names.POISON)),
         search=RecipientSearch(account.table(names.BROADCASTS)),
+        installations=Installations(account.table(names.INSTALLATIONS)),
         sends=sends,
         plans=plans,
         installs=installs,
@@ -165,5 +168,6 @@ def assemble(
             clock=clock,
             randomness=randomness,
             pace=settings.pace,
+            installing=settings.installs_app,
         ),
     )

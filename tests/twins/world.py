@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
+from install_worker.parts import installer
 from send_worker.pipeline import Pipeline, build_pipeline
 from send_worker.speaker import Connector
 from shared.acceptance import Accepted
@@ -22,6 +23,7 @@ from shared.settings import read_settings
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import upsert
+from tests.twins.graph import CATALOG_ID, MemoryGraph
 from tests.twins.loop import run_virtually
 from tests.twins.storage import MemoryAccount
 from tests.twins.teams import MemoryConnector
@@ -44,17 +46,19 @@ def compose_app(
     connector: Connector,
     pace: float | None,
     randomness: Callable[[int], bytes] = lambda number: bytes(range(number)),
+    graph: MemoryGraph | None = None,
 ) -> App:
-    """An app over storage in memory, put together as a process does it."""
+    """An app over storage in memory, put together as a process does it. With a Graph it gives people the app."""
     settings = read_settings(
         MicrosoftAppId="app",
         MicrosoftAppPassword="secret",
         MicrosoftAppTenantId=TENANT,
         AzureWebJobsStorage="x",
         HERALD_PACE=pace or "unlimited",
+        HERALD_TEAMS_APP_ID=CATALOG_ID if graph else "",
     )
-    # The twin has the methods that are used.
-    return assemble(settings, account, connector=connector, randomness=randomness)  # type: ignore[arg-type]
+    # The twins have the methods that are used.
+    return assemble(settings, account, connector=connector, randomness=randomness, graph=graph)  # type: ignore[arg-type]
 
 
 class Instance:
@@ -63,7 +67,9 @@ class Instance:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._tasks: set[asyncio.Task[None]] = set()
-        self.pipeline: Pipeline = build_pipeline(world.app())
+        app = world.app()
+        self.pipeline: Pipeline = build_pipeline(app)
+        self._installer = installer(app)
         self._poll = asyncio.create_task(self._take_nudges())
 
     async def _take_nudges(self) -> None:
@@ -74,6 +80,9 @@ class Instance:
             for body in world.account.queue(names.SEND_QUEUE).take():
                 nudge = unpack_nudge(body)
                 self._spawn(self.pipeline.sender.handle(nudge.broadcast, nudge.batch or 0))
+            for body in world.account.queue(names.INSTALL_QUEUE).take():
+                nudge = unpack_nudge(body)
+                self._spawn(self._installer.handle(nudge.broadcast, nudge.batch or 0))
             await asyncio.sleep(POLL_SECONDS)
 
     async def stop(self) -> None:
@@ -92,8 +101,15 @@ class Instance:
 class World:
     """A tenant's people, a storage account, a Connector, and the instances that run the pipeline."""
 
-    def __init__(self, *, connector: MemoryConnector | None = None, pace: float | None = 49.75) -> None:
+    def __init__(
+        self,
+        *,
+        connector: MemoryConnector | None = None,
+        pace: float | None = 49.75,
+        graph: MemoryGraph | None = None,
+    ) -> None:
         self.connector = connector or MemoryConnector()
+        self.graph = graph
         self.pace = pace
         loop = asyncio.get_running_loop()
         self.account = MemoryAccount(lambda: EPOCH + loop.time())
@@ -102,7 +118,7 @@ class World:
 
     def app(self) -> App:
         """An app over the world's storage, as one process composes it."""
-        return compose_app(self.account, connector=self.connector, pace=self.pace)
+        return compose_app(self.account, connector=self.connector, pace=self.pace, graph=self.graph)
 
     async def install(self, people: Sequence[int]) -> None:
         """Store the conversation references of these people, as their installs would."""
@@ -177,11 +193,12 @@ def in_a_world(
     *,
     connector: MemoryConnector | None = None,
     pace: float | None = 49.75,
+    graph: MemoryGraph | None = None,
 ) -> None:
     """Run a scenario in a world of its own, in virtual time."""
 
     async def run() -> None:
-        world = World(connector=connector, pace=pace)
+        world = World(connector=connector, pace=pace, graph=graph)
         try:
             await scenario(world)
         finally:
