@@ -74,12 +74,16 @@ class Administration(Judge):
         listed: bool = True,
         version: str | None = None,
         new_id: bool = False,
+        self_managed: bool = True,
         tenant_id: str | None = None,
     ) -> dict[str, Any]:
-        """Change the app in the catalogue and return it; `new_id` uploads it anew, and old installs do not count."""
+        """Change the app in the catalogue and return it; `new_id` uploads it anew, and old installs do not count.
+
+        With `self_managed=False` its manifest does not name our registration in `webApplicationInfo`.
+        """
         tenant_id = tenant_id or self.world.config.tenant_id
         app = self.world.graph.catalog(tenant_id)
-        app.listed = listed
+        app.listed, app.self_managed = listed, self_managed
         app.version = version or app.version
         if new_id:
             app.upload += 1

@@ -21,6 +21,7 @@ VERBS = (
     *("set_bot", "set_limits", "misbehave", "behave", "fault_hits", "rotate_keys", "bearer", "traffic"),
     *("change_people", "add_group", "join_group", "leave_group", "consent", "set_catalog"),
     *("refuse_installs", "allow_installs", "installations"),
+    *("register_certificate", "register_federation", "identity_assertion", "forget_credentials"),
     *("set_graph", "set_graph_limits", "graph_summary", "clear_graph_summary"),
     *("ledger_contents", "wait_for_deliveries", "wait_until_quiet"),
 )

@@ -5,14 +5,15 @@ import binascii
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
 from aiohttp import web
 
+from simulator.assertions import check_assertion
 from simulator.calls import Answer
 from simulator.connector import response_of
+from simulator.entra_errors import EntraError
 from simulator.misbehaving import ConnectionBroken, break_connection, suffer
 from simulator.refusals import Refusal
 from simulator.world import World
@@ -24,28 +25,6 @@ AUDIENCES = {
     "https://api.botframework.com/.default": "https://api.botframework.com",
     f"{GRAPH}/.default": GRAPH,
 }
-
-
-class EntraError(Exception):
-    """A token request that is refused; `number` is the AADSTS code."""
-
-    def __init__(self, status: int, error: str, number: int, text: str) -> None:
-        super().__init__(text)
-        self.status, self.error, self.number, self.text = status, error, number, text
-
-    def body(self) -> dict[str, Any]:
-        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
-        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        return {
-            "error": self.error,
-            "error_description": (
-                f"AADSTS{self.number}: {self.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}"
-            ),
-            "error_codes": [self.number],
-            "timestamp": stamp,
-            "trace_id": trace,
-            "correlation_id": correlation,
-        }
 
 
 def tenant_id_of(world: World, tenant: str) -> str:
@@ -70,7 +49,7 @@ def discovery(world: World, tenant: str) -> dict[str, Any]:
         "token_endpoint": f"{base}/oauth2/v2.0/token",
         "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
         "jwks_uri": f"{base}/discovery/v2.0/keys",
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
         "response_types_supported": ["code", "id_token", "token"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
@@ -89,10 +68,13 @@ def issue(world: World, tenant: str, form: Mapping[str, str], authorization: str
     if client_id != world.config.app_id:
         text = f"Application with identifier '{client_id}' was not found in the directory '{tenant}'."
         raise EntraError(400, "unauthorized_client", 700016, text)
-    if secret is None:
+    by_assertion = "client_assertion" in form
+    if by_assertion:
+        check_assertion(world, tenant_id, form, now)
+    elif secret is None:
         text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
         raise EntraError(401, "invalid_client", 7000218, text)
-    if secret != world.config.app_password:
+    elif secret != world.config.app_password:
         raise EntraError(401, "invalid_client", 7000215, "Invalid client secret provided.")
     audience = _audience(form.get("scope", ""))
     world.tokens_issued += 1
@@ -100,12 +82,12 @@ def issue(world: World, tenant: str, form: Mapping[str, str], authorization: str
         "token_type": "Bearer",
         "expires_in": world.config.token_lifetime_s,
         "ext_expires_in": world.config.token_lifetime_s,
-        "access_token": access_token(world, tenant_id, audience, now),
+        "access_token": access_token(world, tenant_id, audience, now, proof="2" if by_assertion else "1"),
     }
 
 
-def access_token(world: World, tenant_id: str, audience: str, now: float) -> str:
-    """An app's token as Entra signs it."""
+def access_token(world: World, tenant_id: str, audience: str, now: float, *, proof: str = "1") -> str:
+    """An app's token as Entra signs it; `proof` is 1 for a secret and 2 for an assertion."""
     start = int(now)
     claims = {
         "aud": audience,
@@ -114,7 +96,7 @@ def access_token(world: World, tenant_id: str, audience: str, now: float) -> str
         "nbf": start,
         "exp": start + world.config.token_lifetime_s,
         "appid": world.config.app_id,
-        "appidacr": "1",
+        "appidacr": proof,
         "idtyp": "app",
         "tid": tenant_id,
         "uti": uuid.uuid4().hex,

@@ -11,11 +11,12 @@ from simulator.forgery import Forgery, header_of
 from simulator.installing import Installing
 from simulator.judge import Who
 from simulator.places import GroupChat, Person, Team
+from simulator.registration import Registration
 from simulator.talking import Talking
 from simulator.world import World
 
 
-class Stage(Administration):
+class Stage(Administration, Registration):
     """People, events, misbehaviour and the ledger of one stand-in."""
 
     def __init__(self, world: World) -> None:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from simulator import connector, control_api, entra, openid
+from simulator import connector, control_api, entra, identity, openid
 from simulator.config import HOST, Config
 from simulator.graph import listener
 from simulator.graph.announcing import Announcer
@@ -48,7 +48,11 @@ class StandIn(Stage):
         context = self._certificates.server_context()
         world.login_port = await listen(stack, login_routes, self.config.login_port, context)
         addresses: dict[str, Any] = {}
-        public_routes = [*connector.routes(world, "/teams"), *control_api.routes(self, addresses)]
+        public_routes = [
+            *connector.routes(world, "/teams"),
+            *control_api.routes(self, addresses),
+            *identity.routes(world),
+        ]
         world.port = await listen(stack, public_routes, self.config.port)
         addresses |= self.addresses
 
@@ -110,6 +114,9 @@ class StandIn(Stage):
             "app_id": self.app_id,
             "tenant_id": self.tenant_id,
             "manifest_id": self.config.manifest_id,
+            "identity_endpoint": self.control_url + identity.PATH,
+            "identity_header": self.world.credentials.header,
+            "identity_id": self.config.identity_id,
         }
         return known | {"app_password": self.app_password, "environment": self._environment(known)}
 

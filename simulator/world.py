@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from simulator.config import HOST, Config
+from simulator.credentials import Credentials
 from simulator.directory import Directory
 from simulator.faults import Faults
 from simulator.graph.rules import GraphLimits
@@ -40,6 +41,7 @@ class World:
     bot_keys: KeyRing
     verifier: Verifier
     graph: GraphState
+    credentials: Credentials = field(default_factory=Credentials)
     ledger: Ledger = field(default_factory=Ledger)
     ids: Ids = field(default_factory=Ids)
     posted: set[tuple[str, str]] = field(default_factory=set)

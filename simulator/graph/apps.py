@@ -14,7 +14,9 @@ from simulator.graph.catalog import CatalogApp, matches
 from simulator.graph.errors import bad_request, not_found
 from simulator.graph.holders import holder_of, person_of
 from simulator.graph.installations import Holding, scope_of
+from simulator.graph.query import select
 from simulator.graph.refusing import Reason, reason_against, refusal
+from simulator.graph.roles import only_self
 from simulator.world import World
 
 EXPANDED = ("teamsApp", "teamsAppDefinition")
@@ -27,7 +29,9 @@ def installed_apps(world: World, call: GraphCall) -> Answer:
     holder = holder_of(world, call)
     holding = world.graph.installations.of(holder)
     app = world.graph.catalog(call.tenant_id)
-    shown = holding.installed and holding.listed_at <= time.monotonic()
+    # Another app's installations are no error: the list leaves them out.
+    own = app.self_managed or not only_self(call.roles)
+    shown = own and holding.installed and holding.listed_at <= time.monotonic()
     shown = matches(call.query.get("$filter"), app.as_resource(holding.app_id), prefix=True) and shown
     found = [_resource(holding, app, call)] if shown else []
     context = f"{world.login_url}/v1.0/$metadata#{scope_of(holder)}/installedApps"
@@ -50,8 +54,9 @@ def install(world: World, call: GraphCall) -> Answer:
     holding = graph.installations.of(holder)
     holding.install_requests += 1
     app = graph.catalog(call.tenant_id)
-    missing = Reason.APP_MISSING if not app.listed or app_id != app.id else None
-    reason = missing or reason_against(holder, graph.orders) or (Reason.CONFLICT if holding.installed else None)
+    reason = _against(app, app_id, call) or reason_against(holder, graph.orders)
+    if reason is None and holding.installed:
+        reason = Reason.CONFLICT
     if reason is not None:
         raise refusal(reason, holder, tenant=call.tenant_id, app=app_id, caller=world.config.app_id, roles=call.roles)
     graph.installations.install(holder, app, listed_at=time.monotonic() + graph.habits.listing_lag_s)
@@ -86,13 +91,13 @@ def chat(world: World, call: GraphCall) -> Answer:
     person = person_of(world, call)
     _installed(world, call, person)
     resource = {
-        "@odata.context": f"{world.login_url}/v1.0/$metadata#chats/$entity",
         "id": person.graph_chat_id,
         "topic": None,
         "chatType": "oneOnOne",
         "tenantId": person.tenant_id,
     }
-    return Answer(200, resource)
+    chosen = select(resource, call.query.get("$select"), tuple(resource), "microsoft.graph.chat")
+    return Answer(200, {"@odata.context": f"{world.login_url}/v1.0/$metadata#chats/$entity", **chosen})
 
 
 def _resource(holding: Holding, app: CatalogApp, call: GraphCall) -> dict[str, Any]:
@@ -106,6 +111,13 @@ def _resource(holding: Holding, app: CatalogApp, call: GraphCall) -> dict[str, A
     if "teamsAppDefinition" in expanded:
         found["teamsAppDefinition"] = app.definition(version=holding.version, app_id=holding.app_id)
     return found
+
+
+def _against(app: CatalogApp, app_id: str, call: GraphCall) -> Reason | None:
+    """What is wrong with the app that is asked for, whoever is to have it."""
+    if not app.listed or app_id != app.id:
+        return Reason.APP_MISSING
+    return Reason.WRONG_APP if not app.self_managed and only_self(call.roles) else None
 
 
 def _installed(world: World, call: GraphCall, holder: Holder) -> Holding:

@@ -5,6 +5,7 @@ in any order.
 """
 
 import asyncio
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,9 +66,13 @@ async def _part(
 
 
 def _response(number: str, answer: Answer) -> dict[str, Any]:
-    kind = {} if answer.body is None else {"Content-Type": "application/json"}
-    response: dict[str, Any] = {"id": number, "status": answer.status, "headers": {**kind, **answer.headers}}
-    return response if answer.body is None else {**response, "body": answer.body}
+    response: dict[str, Any] = {"id": number, "status": answer.status, "headers": dict(answer.headers)}
+    if answer.body is None:
+        return response
+    if "Content-Type" in answer.headers:
+        # What is no JSON comes as a string.
+        return {**response, "body": base64.b64encode(str(answer.body).encode()).decode()}
+    return {**response, "headers": {"Content-Type": "application/json", **answer.headers}, "body": answer.body}
 
 
 def _parts(call: GraphCall) -> Sequence[dict[str, Any]]:

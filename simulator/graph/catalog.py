@@ -18,7 +18,10 @@ VERSION = "1.0.0"
 
 @dataclass(slots=True, kw_only=True)
 class CatalogApp:
-    """The app in one tenant's catalogue. `manifest_id` is Graph's `externalId`; `upload` counts the catalogue's ids."""
+    """The app in one tenant's catalogue. `manifest_id` is Graph's `externalId`; `upload` counts the catalogue's ids.
+
+    `self_managed` says that the manifest names our registration, which the `...Self...` permissions ask for.
+    """
 
     tenant_id: str
     manifest_id: str
@@ -26,6 +29,7 @@ class CatalogApp:
     bot_id: str
     version: str = VERSION
     listed: bool = True
+    self_managed: bool = True
     upload: int = 1
 
     @property

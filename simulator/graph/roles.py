@@ -36,3 +36,8 @@ CONSENTED = (
     "User.Read.All",
 )
 """What a tenant's administrator has consented to unless told otherwise."""
+
+
+def only_self(roles: frozenset[str]) -> bool:
+    """Whether the roles for installations reach no other app than the caller's own."""
+    return all("Self" in role for role in roles if role.startswith(_INSTALL))

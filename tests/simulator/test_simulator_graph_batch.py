@@ -1,5 +1,7 @@
 """Batches of Graph requests: each part is judged singly, and the whole is 200."""
 
+import base64
+
 import aiohttp
 import pytest
 
@@ -117,3 +119,13 @@ async def test_outer_call_can_be_refused_alone() -> None:
         reply = await graph.call("POST", "/$batch", {"requests": [graph.part("1", "GET", apps_of(person))]})
 
         assert (reply.status, reply.headers["Retry-After"]) == (429, "2")
+
+
+async def test_number_in_a_batch_is_a_string_in_base64() -> None:
+    async with a_graph_caller(QUICK) as graph:
+        graph.teams.add_people(3)
+        advanced = {"ConsistencyLevel": "eventual"}
+
+        answers = await graph.batch(graph.part("1", "GET", "/users/$count", headers=advanced))
+
+        assert base64.b64decode(answers["1"]["body"]) == b"3"

@@ -242,3 +242,28 @@ async def test_hand_made_installs_are_listed_too() -> None:
 
         assert (len(before), len(after)) == (1, 0)
         assert graph.teams.installations()[person.object_id].installs == 0
+
+
+async def test_app_of_another_registration_is_neither_seen_nor_managed() -> None:
+    async with a_graph_caller(QUICK) as graph:
+        first, second = graph.teams.add_people(2)
+        await graph.install(first)
+
+        graph.teams.set_catalog(self_managed=False)
+
+        assert (await graph.get(apps_of(first))).body["value"] == []
+        refused = await graph.install(second)
+        assert "is not allowed to manage the Teams App" in refused.body["error"]["message"]
+
+
+async def test_select_chooses_what_is_told() -> None:
+    async with a_graph_caller(QUICK) as graph:
+        (person,) = graph.teams.add_people(1)
+        await graph.install(person)
+        one = f"{apps_of(person)}/{quote(await graph.installation(person), safe='')}"
+
+        (app,) = (await graph.get("/appCatalogs/teamsApps", select="id,distributionMethod")).body["value"]
+        chat = (await graph.get(f"{one}/chat", select="id")).body
+
+        assert set(app) == {"id", "distributionMethod"}
+        assert set(chat) == {"@odata.context", "id"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,6 +76,35 @@ async def test_control_leads_a_send_from_install_to_ledger() -> None:
         assert (await control.person(people[0])).installed
         await control.clear_ledger()
         assert (await control.ledger_summary()).requests == 0
+
+
+async def test_control_sets_graph_and_reads_what_it_was_asked() -> None:
+    async with a_process("--no-graph-limits") as (_, addresses), Control(addresses["control_url"]) as control:
+        adele, bruno = await control.add_people(2)
+        await control.call("change_people", people=[bruno], licensed=False)
+        cooks = await control.call("add_group", name="Cooks", members=[bruno])
+        await control.call("add_group", name="Kitchen", members=[adele], groups=[cooks["id"]])
+        app = await control.call("set_catalog", version="1.1.0")
+        await control.call("set_graph", listing_lag_s=0.5)
+        await control.call("refuse_installs", reason="transient", people=[adele], times=1)
+        headers = {"Authorization": f"Bearer {await control.call('bearer', audience='https://graph.microsoft.com')}"}
+        bound = {"teamsApp@odata.bind": f"{addresses['graph_url']}/appCatalogs/teamsApps/{app['id']}"}
+        context = ssl.create_default_context(cafile=addresses["ca_file"])
+        statuses = []
+        async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=context)) as session:
+            for person in (adele, adele, adele, bruno):
+                url = f"{addresses['graph_url']}/users/{person.object_id}/teamwork/installedApps"
+                async with session.post(url, json=bound) as response:
+                    statuses.append(response.status)
+
+        assert statuses == [400, 201, 409, 403]
+        holdings = await control.installations()
+        assert (holdings[adele.object_id].installs, holdings[adele.object_id].install_requests) == (1, 3)
+        assert (holdings[adele.object_id].version, holdings[bruno.object_id].installed) == ("1.1.0", False)
+        summary = await control.graph_summary()
+        assert summary.answers == {"install": {"201": 1, "400": 1, "403": 1, "409": 1}}
+        with pytest.raises(ControlError, match="not a valid Reason"):
+            await control.call("refuse_installs", reason="boredom")
 
 
 async def test_mistakes_are_told_in_a_sentence() -> None:
