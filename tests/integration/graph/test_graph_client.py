@@ -166,31 +166,26 @@ async def test_no_requests_are_no_call(teams: StandIn, client: GraphClient) -> N
 
 FAILING = [
     # Graph is away.
-    (Action.ANSWER, {"code": "ServiceUnavailable", "status": 503, "retry_after": 3}, 503, 3.0),
+    ({"code": "ServiceUnavailable", "status": 503, "retry_after": 3}, Response(status=503, retry_after=3.0)),
     # Graph takes no more batches.
-    (Action.ANSWER, {"code": "TooManyRequests", "status": 429, "retry_after": 5}, 429, 5.0),
+    ({"code": "TooManyRequests", "status": 429, "retry_after": 5}, Response(status=429, retry_after=5.0)),
     # The connection breaks.
-    (Action.RESET, {}, 0, None),
+    ({"action": "reset"}, Response(status=0)),
 ]
 
 
-@pytest.mark.parametrize(("action", "fault", "status", "retry_after"), FAILING)
+@pytest.mark.parametrize(("fault", "answer"), FAILING)
 async def test_a_batch_that_fails_answers_for_all_of_its_parts(
-    teams: StandIn,
-    client: GraphClient,
-    action: Action,
-    fault: dict[str, object],
-    status: int,
-    retry_after: float | None,
+    teams: StandIn, client: GraphClient, fault: dict[str, Any], answer: Response
 ) -> None:
-    teams.misbehave(action, kinds=["graph.batch"], count=1, **fault)
+    teams.misbehave(kinds=["graph.batch"], count=1, **fault)
 
     answers = await client.send_all(teams.tenant_id, reads(teams.add_people(20)))
 
     # The first 15 shared the call that failed.
-    assert [answer.status for answer in answers] == [status] * 15 + [200] * 5
-    assert {answer.retry_after for answer in answers[:15]} == {retry_after}
-    assert all(answer.is_transient for answer in answers[:15])
+    assert [each.status for each in answers] == [answer.status] * 15 + [200] * 5
+    assert {each.retry_after for each in answers[:15]} == {answer.retry_after}
+    assert all(each.is_transient for each in answers[:15])
 
 
 async def test_a_lost_answer_leaves_the_installation_and_is_no_error_the_next_time(
