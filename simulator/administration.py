@@ -123,16 +123,17 @@ class Administration(Judge):
         per_resource: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         """Set Graph's limits anew, in requests per second by the kinds of `graph.rules.RULES`; `on=False` lifts all."""
+        named = {*(per_tenant or {}), *(per_app or {}), *(per_resource or {})}
+        if unknown := named - RULES.keys():
+            raise ValueError(f"Graph has no limit {', '.join(sorted(unknown))}; there are: {', '.join(RULES)}.")
         rules = dict(RULES)
-        changes: dict[str, Mapping[str, Any] | None] = {
-            "per_tenant": per_tenant,
-            "per_app": per_app,
-            "per_resource": per_resource,
+        changes: dict[str, Mapping[str, Any]] = {
+            "per_tenant": per_tenant or {},
+            "per_app": per_app or {},
+            "per_resource": {kind: {**RULES[kind].per_resource, **each} for kind, each in (per_resource or {}).items()},
         }
         for field, values in changes.items():
-            for kind, value in (values or {}).items():
-                if kind not in rules:
-                    raise ValueError(f"Graph has no limit {kind}; there are: {', '.join(rules)}.")
+            for kind, value in values.items():
                 rules[kind] = replace(rules[kind], **{field: value})
         self.world.graph.limits.change(on=on, rules=rules)
 

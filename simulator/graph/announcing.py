@@ -19,7 +19,7 @@ class Announcer:
 
     def announce(self, change: Change) -> None:
         """Have the bot told, if it is to be told at all."""
-        if self.world.bot_endpoint is None or not self.world.graph.habits.notify:
+        if not self.world.graph.habits.notify:
             return
         task = asyncio.create_task(self._tell(change))
         self._tasks.add(task)
@@ -34,6 +34,8 @@ class Announcer:
 
     async def _tell(self, change: Change) -> None:
         await asyncio.sleep(self.world.graph.habits.notify_delay_s)
+        if self.world.bot_endpoint is None:
+            return
         holder, added = change.holder, change.action == "add"
         if isinstance(holder, Person):
             await (self.installing.tell_installed if added else self.installing.tell_uninstalled)(holder)

@@ -26,7 +26,6 @@ class CatalogApp:
     tenant_id: str
     manifest_id: str
     name: str
-    bot_id: str
     version: str = VERSION
     listed: bool = True
     self_managed: bool = True

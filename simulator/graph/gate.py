@@ -1,7 +1,7 @@
 """The order in which a request to Graph is judged: token, limits, roles, faults, and the deed last."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -38,22 +38,30 @@ class Gate:
 
     async def perform(self, request: web.Request, call: GraphCall) -> Answer:
         """The answer to a request, a batch's part too; raises `ConnectionBroken` where there is none."""
-        kind = "unknown"
         try:
             route = route_of(call)
-            kind = route.kind
-            answer = await self._judge(request, call, route)
         except GraphError as error:
-            answer = error.answer()
-        except Refusal as refusal:
-            answer = refused(refusal)
-        except ConnectionBroken:
-            self.world.graph.counts.answered(kind, 0)
-            raise
+            self.world.graph.counts.answered("unknown", error.status)
+            return error.answer()
+        try:
+            return await self.count(route.kind, self._judge(request, call, route))
         finally:
             for change in call.changes:
                 self.announce(change)
-        self.world.graph.counts.answered(kind, answer.status)
+
+    async def count(self, kind: str, work: Awaitable[Answer]) -> Answer:
+        """The answer of some work, its refusals too, written down in the figures."""
+        counts = self.world.graph.counts
+        try:
+            answer = await work
+        except GraphError as error:
+            answer = error.answer()
+        except Refusal as fault:
+            answer = GraphError(fault.status, fault.code, fault.message, retry_after=fault.retry_after).answer()
+        except ConnectionBroken:
+            counts.answered(kind, 0)
+            raise
+        counts.answered(kind, answer.status)
         return answer
 
     async def _judge(self, request: web.Request, call: GraphCall, route: Route) -> Answer:
@@ -82,9 +90,3 @@ class Gate:
             graph.counts.throttled(route.rule)
             raise throttled(admission.wait)
         return admission
-
-
-def refused(refusal: Refusal) -> Answer:
-    """A fault's error in Graph's shape."""
-    error = GraphError(refusal.status, refusal.code, refusal.message, retry_after=refusal.retry_after)
-    return error.answer()

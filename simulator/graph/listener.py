@@ -8,9 +8,8 @@ from simulator.graph.announcing import Announcer
 from simulator.graph.batch import VERSION, perform_batch
 from simulator.graph.call import GraphCall
 from simulator.graph.errors import GraphError
-from simulator.graph.gate import Gate, refused
+from simulator.graph.gate import Gate
 from simulator.misbehaving import ConnectionBroken, break_connection
-from simulator.refusals import Refusal
 from simulator.world import World
 
 BATCH = ("$batch",)
@@ -36,17 +35,6 @@ def routes(world: World, announcer: Announcer) -> list[web.RouteDef]:
 
 
 async def _answer(gate: Gate, request: web.Request, call: GraphCall) -> Answer:
-    if call.path != BATCH or call.method != "POST":
-        return await gate.perform(request, call)
-    counts = gate.world.graph.counts
-    try:
-        answer = await perform_batch(gate, request, call)
-    except GraphError as error:
-        answer = error.answer()
-    except Refusal as refusal:
-        answer = refused(refusal)
-    except ConnectionBroken:
-        counts.answered("batch", 0)
-        raise
-    counts.answered("batch", answer.status)
-    return answer
+    if call.path == BATCH and call.method == "POST":
+        return await gate.count("batch", perform_batch(gate, request, call))
+    return await gate.perform(request, call)

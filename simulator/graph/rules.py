@@ -15,6 +15,7 @@ SUSTAINED_SHARE = 0.83
 SUSTAINED_BURST_S = 10.0
 IDENTITY_WINDOW_S = 10.0
 TELL_ABOVE = 0.8
+BUCKETS_KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,9 @@ class GraphLimits:
     def _bucket(self, key: tuple[str, ...], rate: float, depth: float, now: float) -> Bucket:
         bucket = self._buckets.get(key)
         if bucket is None:
+            if len(self._buckets) > BUCKETS_KEPT:
+                # Those of people who were asked for once; a bucket that is forgotten is a full one again.
+                self._buckets = {each: kept for each, kept in self._buckets.items() if each[0] != "resource"}
             depth = max(1.0, depth)
             bucket = self._buckets[key] = Bucket(rate, depth, depth, now)
         return bucket

@@ -50,7 +50,7 @@ class GraphState:
         if tenant_id not in self._catalogs:
             config = self.config
             self._catalogs[tenant_id] = CatalogApp(
-                tenant_id=tenant_id, manifest_id=config.manifest_id, name=config.app_name, bot_id=config.app_id
+                tenant_id=tenant_id, manifest_id=config.manifest_id, name=config.app_name
             )
         return self._catalogs[tenant_id]
 

@@ -93,6 +93,15 @@ def test_identity_requests_cost_units(base: int, query: dict[str, str], cost: in
     assert identity_cost(base, query) == cost
 
 
+def test_many_resources_do_not_fill_the_memory() -> None:
+    limits = GraphLimits()
+    for number in range(50_010):
+        admitted(limits, "get", 1, now=number, resource=("user", str(number)))
+
+    assert len(limits._buckets) < 100
+    assert admitted(limits, "get", 2, now=50_010, resource=("user", "50009")) == 1
+
+
 async def install_all(graph: GraphCaller, people: list[Person]) -> list[int]:
     return [(await graph.install(person)).status for person in people]
 
@@ -115,8 +124,9 @@ async def test_limits_can_be_lifted_and_set_again() -> None:
         people = graph.teams.add_people(40)
         assert await install_all(graph, people) == [201] * 40
 
-        graph.teams.set_graph_limits(per_app={"get_installed": 1})
+        graph.teams.set_graph_limits(per_app={"get_installed": 1}, per_resource={"get": {"user": 0}})
 
+        assert graph.teams.world.graph.limits.rules["get"].per_resource == {"chat": 1, "user": 0}
         assert [(await graph.get(apps_of(people[0]))).status for _ in range(2)] == [200, 429]
         with pytest.raises(ValueError, match="Graph has no limit speed"):
             graph.teams.set_graph_limits(per_tenant={"speed": 1})
