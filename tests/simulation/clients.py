@@ -47,6 +47,8 @@ class Clients:
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What each of them does, to be run side by side."""
+        if self._storm.installing:
+            self._note("installing")
         asking = [self._ask(ask, after=ask.at) for ask in self._storm.asks]
         asking += [
             self._ask(ask, after=ask.at + ask.again_after) for ask in self._storm.asks if ask.again_after is not None
@@ -64,6 +66,7 @@ class Clients:
         while True:
             if self._account.table(names.PACE).rows(TENANT).get("connector", {}).get("stopped_at"):
                 # A stop of a process that was frozen came into effect after its caller had given it up.
+                self._promises.stopped_since = None
                 await self._until_answered(lambda process: process.tenants.resume(TENANT))
             for queue in sorted(self._host.poisoned):
                 poison = orjson.dumps({"queue": queue})

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -20,6 +21,8 @@ from tests.twins.world import object_id
 TIMEOUT = 10.0
 """Seconds after which the client gives up, as `shared/teams/client.py` does."""
 SLOWEST = 20.0
+CHAT_WITH_BOT = re.compile(r"19:([0-9a-f-]{36})_bot@unq\.gbl\.spaces")
+"""What Graph calls a person's chat with the bot."""
 DELIVERS_PERHAPS = frozenset({Verdict.FAILED_MAYBE, Verdict.SERVICE_ERROR})
 BELIEVED_SHARE = 49.75 / 50.0
 
@@ -184,6 +187,8 @@ def _recipient(request: Request, body: dict[str, object]) -> str:
     if isinstance(channel_data, dict) and "channel" in channel_data:
         return recipient_key(RecipientKind.CHANNEL, str(channel_data["channel"]["id"]))
     conversation = unquote(request.url.split("/conversations/")[1].removesuffix("/activities"))
+    if (chat := CHAT_WITH_BOT.fullmatch(conversation)) is not None:
+        return recipient_key(RecipientKind.USER, chat[1])
     if conversation.startswith("a:"):
         return recipient_key(RecipientKind.USER, object_id(int(conversation[2:])))
     return recipient_key(RecipientKind.CHAT, conversation)

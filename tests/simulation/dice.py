@@ -24,6 +24,7 @@ KNOBS = {
     "POINT_READS": 100,
     "MOST_DUE": 200,
     "MOST_BATCHES": 12,
+    "INSTALL_SIZE": 20,
 }
 """The knobs with their values in the product: where a value has changed, the knob is no longer turned."""
 

@@ -18,6 +18,7 @@ from tests.simulation.storm import Storm
 from tests.simulation.trace import Trace
 from tests.twins.storage import MemoryAccount
 
+NUDGES = frozenset({names.PLAN_QUEUE, names.SEND_QUEUE, names.INSTALL_QUEUE})
 RETRY_SECONDS = 30.0
 HIDDEN_SECONDS = 600.0
 MOST_TRIES = 5
@@ -38,7 +39,7 @@ class Delivery:
     @property
     def is_nudge(self) -> bool:
         """Whether losing it does no harm."""
-        return self.queue in (names.PLAN_QUEUE, names.SEND_QUEUE)
+        return self.queue in NUDGES
 
 
 class Host:
@@ -105,7 +106,7 @@ class Host:
 
     def _fate(self, queue: str, body: bytes) -> None:
         storm, draw = self._storm, self._dice.random
-        is_nudge = queue in (names.PLAN_QUEUE, names.SEND_QUEUE)
+        is_nudge = queue in NUDGES
         if not self._is_stormy:
             self._deliver(queue, body)
             return

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any
 
+from install_worker.parts import installer
 from messages.parts import broadcast_api, broadcast_requests, poison_api, poison_keeper, tenant_api, wishes
 from send_worker.pipeline import build_pipeline
 from send_worker.speaker import Connector
@@ -13,6 +14,7 @@ from shared.envelopes import unpack_nudge
 from shared.errors import InvalidRequest
 from shared.storage import names
 from tests.simulation.loop import LIFE, Life
+from tests.twins.graph import MemoryGraph
 from tests.twins.storage import MemoryAccount, MemoryQueue, MemoryTable
 from tests.twins.world import compose_app
 
@@ -54,6 +56,7 @@ class Process:
         clock_error: float,
         wall_error: float,
         randomness: Callable[[int], bytes],
+        graph: MemoryGraph | None,
     ) -> None:
         self.life = Life(name)
         self.wall_error = wall_error
@@ -65,9 +68,14 @@ class Process:
         self.context: Context = copy_context()
         self.context.run(LIFE.set, self.life)
         self.app: App = compose_app(
-            ProcessAccount(account, error=clock_error), connector=connector, pace=pace, randomness=randomness
+            ProcessAccount(account, error=clock_error),
+            connector=connector,
+            pace=pace,
+            randomness=randomness,
+            graph=graph,
         )
         self.pipeline = build_pipeline(self.app)
+        self.installer = installer(self.app)
         self.api = broadcast_api(self.app)
         self.requests = broadcast_requests(self.app)
         self.wishes = wishes(self.app)
@@ -100,6 +108,9 @@ class Process:
             return
         if queue == names.PLAN_QUEUE:
             await self.pipeline.planner.handle(nudge.broadcast)
+        elif queue == names.INSTALL_QUEUE:
+            await self.installer.handle(nudge.broadcast, nudge.batch or 0)
+            return
         else:
             await self.pipeline.sender.handle(nudge.broadcast, nudge.batch or 0)
         await self.pipeline.sweep.run_if_overdue()

@@ -11,7 +11,9 @@ from typing import TypeVar
 
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.rehearsals import Mode, Ramp
+from shared.graph.protocol import Response
 from shared.teams.answers import Verdict
+from tests.twins.graph import refusal
 
 Choice = TypeVar("Choice")
 
@@ -32,15 +34,31 @@ REFUSALS = (
 )
 PASSING = (Verdict.BUSY, Verdict.UNREACHABLE, Verdict.FAILED_MAYBE, Verdict.SERVICE_ERROR, Verdict.THROTTLED)
 
+GRAPH_REFUSALS = {
+    "blocked_by_policy": refusal(403, "Forbidden", "App is blocked by app permission policy."),
+    "no_teams_license": refusal(403, "Forbidden", "Failed to get license information for the user."),
+    "user_not_found": refusal(404, "NotFound", "User Id not found."),
+    "gave_up": refusal(400, "BadRequest", "This will never be right."),
+    "consent_missing": refusal(403, "Forbidden", "Missing role permissions on the request."),
+}
+GRAPH_PASSING = (
+    refusal(429, "TooManyRequests", retry_after=3.0),
+    refusal(503, "ServiceUnavailable"),
+    refusal(400, "BadRequest", "CreateOrUpdateUserAppEntitlementForTeamsAsync: Schema validation"),
+    Response(status=0),
+)
+
 FAULTS = (
     *("nudge_lost", "nudge_doubled", "nudge_late", "nudge_reordered", "nudge_garbled", "nudge_poisoned"),
     *("request_poisoned", "tick_lost", "cut", "freeze", "outage", "storage_fails", "answer_lost", "answer_echoed"),
     *("conflict", "write_late", "page_fails", "token_refused", "burst", "lone_throttled", "real_rate_lower"),
     *("slow_answer", "connector_answer_lost"),
+    *("graph_passing", "graph_answer_lost", "graph_blocked", "graph_token_refused"),
+    *("graph_blocked_by_policy", "graph_no_teams_license", "graph_user_not_found", "graph_gave_up"),
     *(f"answer_{verdict.name.lower()}" for verdict in (*REFUSALS, *PASSING)),
 )
 """Every fault that can fire, by the name under which it is counted."""
-WISHES = ("cancel", "pause", "edit", "recall", "tenant_stop", "slow_start", "dry_run", "sandbox")
+WISHES = ("cancel", "pause", "edit", "recall", "tenant_stop", "slow_start", "dry_run", "sandbox", "installing")
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
 EXCLUDED: frozenset[str] = frozenset()
 """Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be."""
@@ -135,6 +153,14 @@ class Storm:
     token_windows: tuple[Window, ...]
     stops: tuple[Window, ...] = ()
     """When an operator stops all of the tenant's sending."""
+    installing: bool = False
+    """Whether people without the app are given it."""
+    graph_lag: float = 0.0
+    graph_refused: float = 0.0
+    graph_passing: float = 0.0
+    graph_answer_lost: float = 0.0
+    graph_blocks: tuple[Window, ...] = ()
+    """When consent is missing."""
 
     @property
     def is_throttling(self) -> bool:
@@ -237,8 +263,22 @@ def _with_rehearsals(storm: Storm, people: int) -> Storm:
         return replace(ask, mode=mode, ramp=ramp)
 
     asks = tuple(map(rehearse, storm.asks))
+    installing = dice.random() < 0.35
+    sometimes = [0.0, 0.0, 0.03, 0.2]
     stops = (Window(start=dice.uniform(0, 60), length=dice.choice([3.0, 20.0, 150.0])),) if dice.random() < 0.1 else ()
-    return replace(storm, asks=asks, stops=stops)
+    blocks = (Window(start=dice.uniform(0, 60), length=dice.choice([5.0, 60.0, 400.0])),) if dice.random() < 0.2 else ()
+    return replace(
+        storm,
+        asks=asks,
+        stops=stops,
+        installing=installing,
+        graph_lag=dice.choice([0.0, 0.0, 2.0, 20.0]),
+        graph_refused=dice.choice(sometimes),
+        graph_passing=dice.choice(sometimes),
+        graph_answer_lost=dice.choice(sometimes),
+        graph_blocks=blocks,
+        knobs=storm.knobs | {"INSTALL_SIZE": dice.choice([1, 3, 20])} if storm.knobs else {},
+    )
 
 
 def _draw_knobs(dice: random.Random) -> dict[str, int]:

@@ -16,6 +16,7 @@ from shared.storage.rows import upsert
 from tests.simulation.clients import Clients
 from tests.simulation.connector import StormConnector
 from tests.simulation.dice import seeded
+from tests.simulation.graph import StormGraph
 from tests.simulation.host import Host
 from tests.simulation.loop import LIFE, SeededLoop
 from tests.simulation.processes import Process
@@ -72,6 +73,11 @@ class World:
             running=self._running,
             on_call=self._may_be_hit,
         )
+        self.graph = StormGraph(
+            storm, dice=self.dice, trace=self.trace, running=self._running, on_call=self._may_be_hit
+        )
+        for number in range(storm.installed):
+            self.graph.has_app(object_id(number))
         self.host = Host(
             storm, account=self.account, dice=self.dice, trace=self.trace, pick=self.pick, fail=self.promises.fail
         )
@@ -153,6 +159,9 @@ class World:
         left = [queue for queue in names.QUEUES if self.account.queue(queue).messages]
         if left:
             fail(f"messages are still put into {left}")
+        for person, number in self.graph.installs.items():
+            if number > 1:
+                fail(f"{person} was given the app {number} times")
         throttled = self.connector.refused_by_bucket
         exact = not self.storm.clock_error and not self.storm.freezes
         if throttled and exact and not self.storm.is_throttling:
@@ -215,6 +224,7 @@ class World:
             clock_error=dice.uniform(-storm.clock_error, storm.clock_error),
             wall_error=dice.uniform(-30.0, 30.0),
             randomness=dice.randbytes,
+            graph=self.graph if storm.installing else None,
         )
         self.processes.append(process)
         self._by_life[id(process.life)] = process
