@@ -11,14 +11,13 @@ from collections.abc import Callable
 
 from install_worker.install_run import InstallRun
 from shared.domain.broadcasts import Broadcast
-from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.nudging import Nudging
 from shared.storage.installations import Installations
 from shared.telemetry import log_event
 from shared.work.claim import Claim
 from shared.work.heads import Heads
 from shared.work.stake import Stake
-from shared.work.walk import LaneWalk
+from shared.work.walk import LaneWalk, ending_in_silence
 
 MOST_BATCHES = 8
 """Batches of one tenant that may be worked on in one process."""
@@ -49,12 +48,8 @@ class Installer:
 
     async def handle(self, broadcast_id: str, number: int) -> None:
         """Answer one nudge. Storage that fails ends the work in silence: the sweep nudges again."""
-        try:
+        with ending_in_silence(broadcast_id, number):
             await self._handle(await self._heads.head(broadcast_id), number)
-        except BroadcastNotFound:
-            log_event(logger, "nudge_dropped", broadcast=broadcast_id, batch=number)
-        except StorageUnavailable as error:
-            log_event(logger, "walk_ended_by_storage", broadcast=broadcast_id, batch=number, cause=str(error))
 
     async def _handle(self, broadcast: Broadcast, number: int) -> None:
         tenant = broadcast.tenant

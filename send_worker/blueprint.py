@@ -6,8 +6,7 @@ import azure.functions as func
 
 from send_worker.pipeline import Pipeline, build_pipeline, build_retention
 from shared.composition import compose
-from shared.envelopes import unpack_nudge
-from shared.errors import InvalidRequest
+from shared.envelopes import read_nudge
 from shared.storage.names import PLAN_QUEUE, SEND_QUEUE
 from shared.telemetry import log_event
 
@@ -34,10 +33,8 @@ async def clean_up(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a run th
 @blueprint.queue_trigger(arg_name="message", queue_name=PLAN_QUEUE, connection=CONNECTION)
 async def plan(message: func.QueueMessage) -> None:
     """Plan the broadcast that a nudge names, or close it."""
-    try:
-        nudge = unpack_nudge(message.get_body())
-    except InvalidRequest as fault:
-        log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=PLAN_QUEUE, cause=str(fault))
+    nudge = read_nudge(message.get_body(), queue=PLAN_QUEUE)
+    if nudge is None:
         return
     pipeline = await _pipeline()
     await pipeline.planner.handle(nudge.broadcast)
@@ -47,10 +44,8 @@ async def plan(message: func.QueueMessage) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name=SEND_QUEUE, connection=CONNECTION)
 async def send(message: func.QueueMessage) -> None:
     """Work on the batch that a nudge names, and along its lane."""
-    try:
-        nudge = unpack_nudge(message.get_body())
-    except InvalidRequest as fault:
-        log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=SEND_QUEUE, cause=str(fault))
+    nudge = read_nudge(message.get_body(), queue=SEND_QUEUE)
+    if nudge is None:
         return
     pipeline = await _pipeline()
     await pipeline.sender.handle(nudge.broadcast, nudge.batch or 0)

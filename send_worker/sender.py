@@ -13,7 +13,6 @@ from send_worker.group import GroupPoster
 from send_worker.outside import Outside
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.rehearsals import Mode
-from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.nudging import Nudging
 from shared.pacer import Pacer
 from shared.ports import Clock
@@ -23,7 +22,7 @@ from shared.work.claim import Claim
 from shared.work.heads import Heads
 from shared.work.stake import Stake
 from shared.work.taking import Taking
-from shared.work.walk import LaneWalk
+from shared.work.walk import LaneWalk, ending_in_silence
 
 MOST_BATCHES = 12
 """Batches of one tenant that may be worked on in one process, so that tenants do not block each other."""
@@ -69,12 +68,8 @@ class Sender:
 
     async def handle(self, broadcast_id: str, number: int) -> None:
         """Answer one nudge. Storage that fails ends the work in silence: the sweep nudges again."""
-        try:
+        with ending_in_silence(broadcast_id, number):
             await self._handle(await self._heads.head(broadcast_id), number)
-        except BroadcastNotFound:
-            log_event(logger, "nudge_dropped", broadcast=broadcast_id, batch=number)
-        except StorageUnavailable as error:
-            log_event(logger, "walk_ended_by_storage", broadcast=broadcast_id, batch=number, cause=str(error))
 
     async def _handle(self, broadcast: Broadcast, number: int) -> None:
         if broadcast.paused is PauseReason.BLOCKED_AUTH:

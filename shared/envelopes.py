@@ -6,6 +6,7 @@ metadata (`id`, `dequeueCount`, ...: https://github.com/Azure/azure-webjobs-sdk-
 
 import base64
 import binascii
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +14,17 @@ from typing import Any
 import orjson
 
 from shared.errors import Fault, InvalidRequest
+from shared.telemetry import log_event
 
 _BROADCAST_ID = re.compile(r"[0-9a-z]{20}")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nudge:
-    """A message of the queues `plans` (a broadcast) and `sends` (one of its batches)."""
+    """A message of the queues `plans` (a broadcast), `sends` and `installs` (one of its batches)."""
 
     broadcast: str
     batch: int | None = None
@@ -32,6 +36,15 @@ def pack_nudge(nudge: Nudge) -> bytes:
     if nudge.batch is not None:
         body["batch"] = nudge.batch
     return orjson.dumps(body)
+
+
+def read_nudge(data: bytes, *, queue: str) -> Nudge | None:
+    """Read a nudge; None, and a line in the log, for what is none: nobody could make sense of it later either."""
+    try:
+        return unpack_nudge(data)
+    except InvalidRequest as fault:
+        log_event(logger, "nudge_unreadable", level=logging.ERROR, queue=queue, cause=str(fault))
+        return None
 
 
 def unpack_nudge(body: bytes) -> Nudge:

@@ -1,14 +1,18 @@
 """The walk along a lane: work on a batch, settle it, go on with the one behind it for half a minute, then hand over."""
 
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Protocol
 
 from shared.domain.broadcasts import Broadcast
+from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.nudging import Nudging
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
+from shared.telemetry import log_event
 from shared.work.claim import Claim
 from shared.work.elapsed import monotonic
 from shared.work.heads import Heads
@@ -46,6 +50,19 @@ class Run(Protocol):
 
 
 Begin = Callable[[Claim], Run]
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def ending_in_silence(broadcast_id: str, number: int) -> Iterator[None]:
+    """Let the work on a nudge end where storage fails, or where there is no such broadcast: the sweep nudges again."""
+    try:
+        yield
+    except BroadcastNotFound:
+        log_event(logger, "nudge_dropped", broadcast=broadcast_id, batch=number)
+    except StorageUnavailable as error:
+        log_event(logger, "walk_ended_by_storage", broadcast=broadcast_id, batch=number, cause=str(error))
 
 
 class LaneWalk:
