@@ -149,10 +149,10 @@ def test_a_run_of_conversations_comes_back_in_order(keys: list[str]) -> None:
     assert unpacked("text", sorted(keys)) == (sorted(keys), 1)
 
 
-def test_the_largest_run_of_people_takes_two_rows() -> None:
+def test_the_largest_run_of_people_takes_three_rows() -> None:
     keys = [f"user!{uuid.UUID(int=number)}" for number in range(LARGEST_RUN)]
 
-    assert unpacked("user", keys) == (keys, 2)
+    assert unpacked("user", keys) == (keys, 3)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_largest_run_of_people_takes_two_rows() -> None:
     [
         (60, 30_000),  # Channels as they are.
         (410, 30_000),  # As long as the contract allows.
-        (14 * MAX_BINARY_BYTES - 1, 3),  # A key that fills a row.
+        (8 * MAX_BINARY_BYTES - 1, 3),  # A key that fills a row.
     ],
 )
 def test_long_conversations_spread_over_many_rows(length: int, number: int) -> None:
@@ -169,7 +169,7 @@ def test_long_conversations_spread_over_many_rows(length: int, number: int) -> N
     back, rows = unpacked("text", keys)
 
     assert back == keys
-    assert rows == -(-number // ((14 * MAX_BINARY_BYTES) // (length + 1)))
+    assert rows == -(-number // ((8 * MAX_BINARY_BYTES) // (length + 1)))
 
 
 def test_an_empty_run_is_a_row_too() -> None:
