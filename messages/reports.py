@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from messages.answers import Links, instant
+from messages.audience_reports import report_audience
 from shared.domain.batches import Batch, Note
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, Priority, count_as, state_of
 from shared.domain.outcomes import Outcome
@@ -87,6 +88,7 @@ class Reports:
             "ramp": _ramp(broadcast, cursor),
             "rehearsal": await self._rehearsal(broadcast, cursor),
             "planned": cursor.is_finished,
+            **await report_audience(self._broadcasts, broadcast_id, cursor),
             "counted_at": instant(report.counted_at),
             "total": report.total,
             "counts": {state.value: number for state, number in report.states.items()},

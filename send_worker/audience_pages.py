@@ -1,10 +1,15 @@
-"""The audience's sources, page by page: what was named in the request, and everyone who has the app installed."""
+"""The audience's sources, page by page, from Herald's own tables: who was named, who has the app, who got another one.
+
+Those that are read from Microsoft Graph are in `directory_pages.py`.
+"""
 
 from bisect import bisect_right
 
+from send_worker.directory_pages import DirectoryPages
 from shared.domain.audience import Audience, Derived, Source
 from shared.domain.broadcasts import LEASE_SECONDS, count_as
 from shared.domain.lanes import BATCH_SIZE
+from shared.domain.pages import Page
 from shared.domain.recipients import RecipientKind, kind_of
 from shared.domain.references import ReferenceState
 from shared.ports import Clock
@@ -15,18 +20,31 @@ _USERS = f"{RecipientKind.USER}!"
 _AFTER = "\x7e"
 
 
-class StoredAudience:
-    """Pages of recipient keys. A token is the last key of the page before, so that a page never expires."""
+class AudiencePages:
+    """Reads any source of an audience. What one keeps in a token is its own affair."""
 
-    def __init__(self, conversations: Conversations, broadcasts: Broadcasts, clock: Clock) -> None:
+    def __init__(
+        self, conversations: Conversations, broadcasts: Broadcasts, clock: Clock, directory: DirectoryPages
+    ) -> None:
         self._conversations = conversations
         self._broadcasts = broadcasts
         self._clock = clock
+        self._directory = directory
 
-    async def page(
+    async def page(self, tenant: str, audience: Audience, source: Source, token: str, limit: int) -> Page:
+        """Some recipients from `token` on, about `limit` of them. An empty token is the source's start.
+
+        Tokens of Herald's own tables never expire. Raises DirectoryError where a source is read from Graph.
+        """
+        if source.is_in_directory:
+            return await self._directory.page(tenant, audience, source, token)
+        keys, following = await self._stored(tenant, audience, source, token, limit)
+        return Page(keys=keys, token=following)
+
+    async def _stored(
         self, tenant: str, audience: Audience, source: Source, token: str, limit: int
     ) -> tuple[list[str], str]:
-        """Up to `limit` recipient keys behind `token`, and the next token, empty at the source's end."""
+        """Up to `limit` recipient keys behind `token`, the last key of the page before, and the next token."""
         if source is Source.INSTALLED:
             return await self._installed(tenant, token, limit)
         if audience.derived is not None and source in (Source.DERIVED_USERS, Source.DERIVED_CONVERSATIONS):

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from send_worker.audience_pages import StoredAudience
+from send_worker.audience_pages import AudiencePages
 from send_worker.closing import Closing
+from send_worker.collecting import Collecting
 from send_worker.counting import Counting
+from send_worker.directory_pages import DirectoryPages
 from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
 from send_worker.retention import Retention
@@ -25,10 +27,11 @@ class Pipeline:
 def build_pipeline(app: App) -> Pipeline:
     """Build the pipeline of an app."""
     store, clock = app.broadcasts, app.clock
+    pages = AudiencePages(app.conversations, store, clock, DirectoryPages(app.graph))
     return Pipeline(
         planner=Planner(
             store,
-            pages=StoredAudience(app.conversations, store, clock),
+            collecting=Collecting(store.runs, pages, clock),
             lookup=app.lookup,
             closing=Closing(store, app.directory, clock),
             counting=Counting(store, clock),

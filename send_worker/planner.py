@@ -7,12 +7,12 @@ writes nothing. Sending starts after the first run, which is one page.
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from secrets import token_hex
 from typing import Protocol
 
 from send_worker.closing import Closing
+from send_worker.collecting import Collecting
 from send_worker.counting import Counting
-from shared.domain.audience import Audience, Source, unpack_audience
+from shared.domain.audience import Audience, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.lanes import BATCH_SIZE
@@ -24,7 +24,6 @@ from shared.domain.plans import (
     Portion,
     leave_out,
     portions,
-    run_capacity,
 )
 from shared.domain.rehearsals import Mode, add_prospects, room_in_ramp
 from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
@@ -36,19 +35,11 @@ from shared.work.elapsed import monotonic
 
 BUDGET_SECONDS = 60.0
 """A planner works for so long, then nudges itself."""
-PAGE_KEYS = 1_000
 TICK_SECONDS = 60.0
+SHORT_REST = 45.0
+"""A rest that is over before the sweep takes the plan for one that stands still."""
 
 logger = logging.getLogger(__name__)
-
-
-class AudiencePages(Protocol):
-    """Reads an audience's sources page by page."""
-
-    async def page(
-        self, tenant: str, audience: Audience, source: Source, token: str, limit: int
-    ) -> tuple[list[str], str]:
-        """Up to `limit` recipient keys from `token` on, and the next token, empty at the source's end."""
 
 
 class Lookup(Protocol):
@@ -65,7 +56,7 @@ class Planner:
         self,
         store: Broadcasts,
         *,
-        pages: AudiencePages,
+        collecting: Collecting,
         lookup: Lookup,
         closing: Closing,
         counting: Counting,
@@ -73,7 +64,7 @@ class Planner:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._pages = pages
+        self._collecting = collecting
         self._lookup = lookup
         self._closing = closing
         self._counting = counting
@@ -104,7 +95,9 @@ class Planner:
                     await self._nudging.plan(broadcast.id)
                     return
                 if held.cursor.phase is Phase.COLLECT:
-                    held = await self._collect(broadcast, audience, held)
+                    held = await self._collect(broadcast, audience, held, until)
+                    if held.cursor.rests_until > self._clock.now():
+                        break
                 elif held.cursor.phase is Phase.RAMP:
                     held = await self._ramp(broadcast, held)
                     if held.cursor.phase is Phase.RAMP:
@@ -116,30 +109,17 @@ class Planner:
         if not await self._closing.close_if_ended(broadcast.id):
             await self._counting.count_if_due(broadcast, held.cursor)
 
-    async def _collect(self, broadcast: Broadcast, audience: Audience, held: Held) -> Held:
-        """Collect pages of one source into a run; the run becomes valid by the cursor's step."""
-        cursor, sources = held.cursor, audience.sources
-        if cursor.source >= len(sources):
-            return await self._step(broadcast, held, replace(cursor, phase=Phase.FINISHED))
-        source, token = sources[cursor.source], cursor.token
-        keys: set[str] = set()
-        while len(keys) < run_capacity(len(cursor.run_names)):
-            page, token = await self._pages.page(broadcast.tenant, audience, source, token, PAGE_KEYS)
-            keys.update(page)
-            if not token:
-                break
-        name = token_hex(4)
-        await self._store.runs.save(broadcast.id, name, source.kind, sorted(keys))
-        step = replace(
-            cursor,
-            phase=Phase.EMIT,
-            runs=f"{cursor.runs} {name}".strip(),
-            kind=source.kind,
-            after="",
-            token=token,
-            source=cursor.source if token else cursor.source + 1,
-        )
-        return await self._step(broadcast, held, step)
+    async def _collect(self, broadcast: Broadcast, audience: Audience, held: Held, until: float) -> Held:
+        """Collect a run, which becomes valid by the cursor's step. A plan that cannot read on rests."""
+        if held.cursor.rests_until > self._clock.now():
+            return held
+        cursor = await self._collecting.step(broadcast, audience, held.cursor, until=until)
+        held = await self._step(broadcast, held, cursor)
+        rest = cursor.rests_until - self._clock.now()
+        if 0 < rest <= SHORT_REST:
+            # Only who wrote the rest nudges, so that nudges do not breed; the sweep does after a longer one.
+            await self._nudging.plan(broadcast.id, delay=rest)
+        return held
 
     async def _emit(self, broadcast: Broadcast, held: Held, until: float) -> Held:
         """Walk the collected run and write what no earlier run holds as batch rows."""

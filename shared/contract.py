@@ -23,6 +23,7 @@ from shared.field_rules import (
     MOST_RAMP,
     channel_id,
     chat_id,
+    group_id,
     life_span,
     optional,
     spoken_text,
@@ -40,6 +41,7 @@ UserId = Annotated[str, AfterValidator(user_id), Field(json_schema_extra={"patte
 _THREAD_SCHEMA: dict[str, Any] = {"pattern": f"^{THREAD_ID.pattern}$"}
 ChannelId = Annotated[str, AfterValidator(channel_id), Field(json_schema_extra=_THREAD_SCHEMA)]
 ChatId = Annotated[str, AfterValidator(chat_id), Field(json_schema_extra=_THREAD_SCHEMA)]
+GroupId = Annotated[str, AfterValidator(group_id), Field(json_schema_extra={"pattern": GUID_PATTERN})]
 TeamId = Annotated[str, AfterValidator(team_id), Field(json_schema_extra=_THREAD_SCHEMA)]
 
 
@@ -48,10 +50,10 @@ def _holds(name: str, kind: dict[str, Any]) -> dict[str, Any]:
     return {"required": [name], "properties": {name: kind}}
 
 
-_NAMED = ("users", "channels", "chats", "teams")
+_NAMED = ("users", "channels", "chats", "teams", "groups")
 FinalState = Literal["sent", "undeliverable", "uncertain", "expired", "cancelled"]
 _SOMEBODY = [_holds(name, {"type": "array", "minItems": 1, "maxItems": MOST_IDS}) for name in _NAMED]
-_KINDS = [*_SOMEBODY, _holds("everyone", {"const": "installed"}), _holds("from", {"type": "string"})]
+_KINDS = [*_SOMEBODY, _holds("everyone", {"enum": ["installed", "tenant"]}), _holds("from", {"type": "string"})]
 _AUDIENCE_SCHEMA: dict[str, Any] = {"anyOf": _KINDS}
 _CONTENT_SCHEMA: dict[str, Any] = {"oneOf": [_holds("text", {"type": "string"}), _holds("card", {"type": "object"})]}
 _CARD_SCHEMA: dict[str, Any] = {
@@ -69,8 +71,13 @@ class AudienceBody(_Part):
     channels: Annotated[list[ChannelId] | None, Field(description="Teams' ids of channels.")] = None
     chats: Annotated[list[ChatId] | None, Field(description="Teams' ids of group chats.")] = None
     teams: Annotated[list[TeamId] | None, Field(description="Teams' ids of teams: their General channels.")] = None
+    groups: Annotated[
+        list[GroupId] | None,
+        Field(description="Object ids of Entra groups: their members, also by way of groups inside them."),
+    ] = None
     everyone: Annotated[
-        Literal["installed"] | None, Field(description="Everybody who has the app installed personally.")
+        Literal["installed", "tenant"] | None,
+        Field(description="Everybody who has the app installed personally, or every member of the tenant."),
     ] = None
     source: Annotated[
         str | None,

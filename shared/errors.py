@@ -9,6 +9,10 @@
     ├── ServiceHostRefused          an operator names the host in a setting
     ├── TokenRefused                an operator mends the credentials
     ├── TokenUnavailable            the same call may work later
+    ├── DirectoryError
+    │   ├── DirectoryUnavailable    the same page may be read later
+    │   ├── DirectoryRefused        an admin gives a permission, or an operator mends the credentials
+    │   └── PageExpired             read the source anew, from `start` on
     └── StorageError
         ├── RowConflict             read the row again, then decide
         ├── RowTooLarge             write less: a limit of the tables was about to be passed
@@ -77,6 +81,30 @@ class TokenRefused(HeraldError):
 
 class TokenUnavailable(HeraldError):
     """The identity provider could not be reached or failed; a later try may work."""
+
+
+class DirectoryError(HeraldError):
+    """The root of why a page of an audience cannot be read from the directory."""
+
+
+class DirectoryUnavailable(DirectoryError):
+    """The directory throttles, fails or is away; `retry_after` is in seconds, where it was told."""
+
+    def __init__(self, cause: str, *, retry_after: float | None = None) -> None:
+        super().__init__(cause)
+        self.retry_after = retry_after
+
+
+class DirectoryRefused(DirectoryError):
+    """The directory refuses to be read: a permission is missing, the credentials are wrong, or the request is."""
+
+
+class PageExpired(DirectoryError):
+    """The link to a page leads nowhere any more; `start` is the token with which its list begins anew."""
+
+    def __init__(self, start: str) -> None:
+        super().__init__("the link to a page has expired")
+        self.start = start
 
 
 class StorageError(HeraldError):

@@ -76,6 +76,18 @@ def team_id(value: str) -> str:
     return _thread(value, what="a team")
 
 
+def group_id(value: str) -> str:
+    """A group's object id in lower case."""
+    folded = value.strip().lower()
+    if OBJECT_ID.fullmatch(folded):
+        return folded
+    if THREAD_ID.fullmatch(value):
+        raise wrong(
+            "this is a conversation: name it under channels, chats or teams, or give the object id of the team's group"
+        )
+    raise wrong("this must be the object id of an Entra group: a GUID such as 5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21")
+
+
 def tenant_id(value: str) -> str:
     """A tenant's id in lower case."""
     folded = value.strip().lower()

@@ -24,7 +24,7 @@ from shared.field_rules import MOST_IDS, read_duration
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
 DEEPEST_CARD = 100
-_NAMED = ("users", "channels", "chats", "teams")
+_NAMED = ("users", "channels", "chats", "teams", "groups")
 
 
 def read_request(
@@ -91,7 +91,7 @@ def _too_many_ids(given: object) -> Fault | None:
         return None
     detail = (
         f"{number:,} ids are named, {MOST_IDS:,} are allowed in one request: cut the audience into several "
-        'requests, or use "everyone" (audiences by pages and by groups come with a later version)'
+        'requests, or name "groups" or "everyone"'
     )
     return Fault(pointer="/audience", detail=detail)
 
@@ -101,7 +101,10 @@ def _audience_faults(given: object) -> list[Fault]:
         return []
     lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
     if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from")):
-        detail = "the audience is empty: name users, channels, chats or teams, or everyone, or from another broadcast"
+        detail = (
+            "the audience is empty: name users, channels, chats, teams or groups, or everyone, "
+            "or from another broadcast"
+        )
         return [Fault(pointer="/audience", detail=detail)]
     chosen = [name for name in ("states", "reasons") if given.get(name) not in (None, [])]
     if given.get("from") is not None and not chosen:
@@ -229,7 +232,9 @@ def _audience(body: AudienceBody) -> Audience:
     return Audience(
         users=tuple(sorted({recipient_key(RecipientKind.USER, one) for one in body.users or ()})),
         conversations=tuple(sorted(conversations)),
-        everyone_installed=body.everyone is not None,
+        everyone_installed=body.everyone == "installed",
+        everyone_in_tenant=body.everyone == "tenant",
+        groups=tuple(sorted(set(body.groups or ()))),
         derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
     )
 

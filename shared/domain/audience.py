@@ -1,6 +1,6 @@
 """Whom a broadcast is for: the kinds of audience combine, and duplicates collapse to one delivery."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import orjson
@@ -14,11 +14,18 @@ class Source(StrEnum):
     INSTALLED = "installed"
     DERIVED_USERS = "derived_users"
     DERIVED_CONVERSATIONS = "derived_conversations"
+    GROUPS = "groups"
+    TENANT = "tenant"
 
     @property
     def kind(self) -> str:
         """`user` where the keys are people's object ids, `text` where they are conversations."""
         return "text" if self in (Source.CONVERSATIONS, Source.DERIVED_CONVERSATIONS) else "user"
+
+    @property
+    def is_in_directory(self) -> bool:
+        """Whether it is read from Microsoft Graph, and not from Herald's own tables."""
+        return self in (Source.GROUPS, Source.TENANT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,10 @@ class Audience:
     conversations: tuple[str, ...] = ()
     everyone_installed: bool = False
     derived: Derived | None = None
+    groups: tuple[str, ...] = ()
+    """Object ids of Entra groups, whose members are meant, also by way of groups inside them."""
+    everyone_in_tenant: bool = False
+    """Every member of the tenant."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -47,6 +58,8 @@ class Audience:
             Source.INSTALLED: self.everyone_installed,
             Source.DERIVED_USERS: self.derived is not None,
             Source.DERIVED_CONVERSATIONS: self.derived is not None,
+            Source.GROUPS: bool(self.groups),
+            Source.TENANT: self.everyone_in_tenant,
         }
         return tuple(source for source, is_present in present.items() if is_present)
 
@@ -58,21 +71,23 @@ class Audience:
     @property
     def is_explicit(self) -> bool:
         """Whether every recipient was named one by one."""
-        return not self.everyone_installed and self.derived is None
+        return not (self.everyone_installed or self.derived or self.groups or self.everyone_in_tenant)
 
 
 def pack_audience(audience: Audience) -> bytes:
     """An audience as the cursor row keeps it."""
-    derived = audience.derived and [audience.derived.broadcast, audience.derived.outcomes]
-    return orjson.dumps([audience.users, audience.conversations, audience.everyone_installed, derived])
+    return orjson.dumps(asdict(audience))
 
 
 def unpack_audience(data: bytes) -> Audience:
     """Read what `pack_audience` wrote."""
-    users, conversations, everyone_installed, derived = orjson.loads(data)
+    packed = orjson.loads(data)
+    derived = packed["derived"]
     return Audience(
-        users=tuple(users),
-        conversations=tuple(conversations),
-        everyone_installed=everyone_installed,
-        derived=Derived(broadcast=derived[0], outcomes=derived[1]) if derived else None,
+        users=tuple(packed["users"]),
+        conversations=tuple(packed["conversations"]),
+        everyone_installed=packed["everyone_installed"],
+        derived=Derived(**derived) if derived else None,
+        groups=tuple(packed["groups"]),
+        everyone_in_tenant=packed["everyone_in_tenant"],
     )

@@ -20,6 +20,15 @@ ROWS_PER_STEP = 20
 BYTES_PER_STEP = 2 * 1024 * 1024
 
 
+class Wait(StrEnum):
+    """What a plan waits for where its audience cannot be read. It goes on by itself."""
+
+    DIRECTORY = "directory"
+    """Graph is throttling, failing or away."""
+    CONSENT = "consent"
+    """Graph refuses: a permission, the credentials, or the request. Somebody has to mend that."""
+
+
 class Phase(StrEnum):
     """What a plan does next."""
 
@@ -56,6 +65,16 @@ class Cursor:
     """When a slow start is over, in seconds since the epoch; zero until its first people were tried."""
     prospects: str = ""
     """What a dry run has counted, as `add_prospects` packs it."""
+    skipped_runs: str = ""
+    """The names of the runs of people who were left out: by them each is counted once, on however many pages."""
+    skipped: str = ""
+    """How many people were left out, as `add_skipped` packs it."""
+    unknown_groups: str = ""
+    """Places in the audience's groups of those that are not in the directory, as `add_places` packs them."""
+    waits_for: str = ""
+    """What the plan waits for before it reads on, one of `Wait`; empty while it goes on."""
+    rests_until: float = 0.0
+    """No page is read before this instant, in seconds since the epoch."""
 
     @property
     def run_names(self) -> list[str]:

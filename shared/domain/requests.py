@@ -42,7 +42,7 @@ class BroadcastRequest:
     @property
     def body_hash(self) -> str:
         """SHA-256 of everything but the key in one canonical form: white space and order do not matter."""
-        canonical = {
+        canonical: dict[str, Any] = {
             "version": 1,
             "tenant": self.tenant,
             "users": self.audience.users,
@@ -60,4 +60,9 @@ class BroadcastRequest:
             "mode": self.mode,
             "ramp": self.ramp and asdict(self.ramp),
         }
+        # What came later is only there where it is used: the hash of an older request stays what it was.
+        if self.audience.groups:
+            canonical["groups"] = self.audience.groups
+        if self.audience.everyone_in_tenant:
+            canonical["everyone_in_tenant"] = True
         return sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -20,6 +20,9 @@ def refusal(status: int, code: str, message: str = "", *, retry_after: float | N
 class MemoryGraph:
     """Installs the app. `lag` is in seconds: so much later a list shows an install; `latency` is a call's."""
 
+    gives_app = True
+    """Whether an app with this Graph is set up to install itself."""
+
     def __init__(self, *, lag: float = 0.0, latency: float = 0.2, rule: Rule | None = None) -> None:
         self.installs: Counter[str] = Counter()
         """How often each person was given the app: answers 201."""

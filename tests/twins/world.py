@@ -55,7 +55,7 @@ def compose_app(
         MicrosoftAppTenantId=TENANT,
         AzureWebJobsStorage="x",
         HERALD_PACE=pace or "unlimited",
-        HERALD_TEAMS_APP_ID=CATALOG_ID if graph else "",
+        HERALD_TEAMS_APP_ID=CATALOG_ID if graph and graph.gives_app else "",
     )
     # The twins have the methods that are used.
     return assemble(settings, account, connector=connector, randomness=randomness, graph=graph)  # type: ignore[arg-type]
@@ -139,6 +139,8 @@ class World:
         *,
         users: Sequence[int] = (),
         everyone: bool = False,
+        groups: Sequence[str] = (),
+        tenant: bool = False,
         key: str = "k",
         **options: Any,
     ) -> str:
@@ -147,7 +149,9 @@ class World:
         request = BroadcastRequest(
             tenant=TENANT,
             key=key,
-            audience=Audience(users=keys, everyone_installed=everyone),
+            audience=Audience(
+                users=keys, everyone_installed=everyone, groups=tuple(sorted(groups)), everyone_in_tenant=tenant
+            ),
             content=Content(text="Hello"),
             **options,
         )

@@ -12,6 +12,8 @@ audiences = st.builds(
     conversations=st.lists(st.text()).map(tuple),
     everyone_installed=st.booleans(),
     derived=st.none() | st.builds(Derived, broadcast=st.text(), outcomes=st.text()),
+    groups=st.lists(st.text()).map(tuple),
+    everyone_in_tenant=st.booleans(),
 )
 
 
@@ -32,6 +34,11 @@ def test_an_audience_comes_back_as_it_was_stored(audience: Audience) -> None:
             Audience(derived=Derived(broadcast="b", outcomes="0")),
             (Source.DERIVED_USERS, Source.DERIVED_CONVERSATIONS),
         ),
+        # Groups and the tenant come last: who has the app has the message by then.
+        (
+            Audience(groups=("a",), everyone_in_tenant=True, users=("user!a",)),
+            (Source.USERS, Source.GROUPS, Source.TENANT),
+        ),
         # All kinds at once: who is named comes first.
         (
             Audience(users=("user!a",), conversations=("chat!a",), everyone_installed=True),
@@ -50,6 +57,8 @@ def test_conversations_are_texts_and_all_others_are_people() -> None:
         Source.INSTALLED: "user",
         Source.DERIVED_USERS: "user",
         Source.DERIVED_CONVERSATIONS: "text",
+        Source.GROUPS: "user",
+        Source.TENANT: "user",
     }
 
 
@@ -64,6 +73,8 @@ def test_the_explicit_recipients_are_those_that_were_named() -> None:
     [
         (Audience(users=("user!a",)), True),
         (Audience(users=("user!a",), everyone_installed=True), False),
+        (Audience(users=("user!a",), groups=("a",)), False),
+        (Audience(users=("user!a",), everyone_in_tenant=True), False),
         (Audience(users=("user!a",), derived=Derived(broadcast="b", outcomes="0")), False),
     ],
 )

@@ -58,7 +58,7 @@ FAULTS = [
     # An audience of nobody.
     ({"audience": {"users": []}}, "/audience", "empty", KNOWN_TO_SCHEMA),
     # Everyone of a kind that there is not.
-    ({"audience": {"everyone": "all"}}, "/audience/everyone", 'must be "installed"', KNOWN_TO_SCHEMA),
+    ({"audience": {"everyone": "all"}}, "/audience/everyone", 'must be "installed" or "tenant"', KNOWN_TO_SCHEMA),
     # Users that are not a list.
     ({"audience": {"users": ALICE}}, "/audience/users", "must be an array", KNOWN_TO_SCHEMA),
     # A sign-in name.
@@ -77,6 +77,10 @@ FAULTS = [
     ({"audience": {"chats": ["a:1xyz"]}}, "/audience/chats/0", "under users", KNOWN_TO_SCHEMA),
     # A team by the GUID of its group.
     ({"audience": {"teams": [ALICE]}}, "/audience/teams/0", "internalId", KNOWN_TO_SCHEMA),
+    # A group by its name.
+    ({"audience": {"groups": ["Sales"]}}, "/audience/groups/0", "object id of an Entra group", KNOWN_TO_SCHEMA),
+    # A team among the groups.
+    ({"audience": {"groups": [CHANNEL]}}, "/audience/groups/0", "the team's group", KNOWN_TO_SCHEMA),
     # A conversation id with a character that Teams never uses.
     ({"audience": {"chats": ["19:a/b"]}}, "/audience/chats/0", "beginning with 19:", KNOWN_TO_SCHEMA),
     # One conversation as a channel and as a chat would get the message twice.

@@ -1,0 +1,26 @@
+"""What a report tells of an audience that is read from Microsoft Graph."""
+
+from typing import Any
+
+from shared.domain.audience import unpack_audience
+from shared.domain.pages import Skip, unpack_places, unpack_skipped
+from shared.domain.plans import Cursor
+from shared.storage.broadcasts import Broadcasts
+
+
+async def report_audience(broadcasts: Broadcasts, broadcast_id: str, cursor: Cursor) -> dict[str, Any]:
+    """Who was left out so far, which groups are unknown, and what the plan waits for (null while it goes on)."""
+    skipped = unpack_skipped(cursor.skipped)
+    return {
+        "skipped": {skip.value: skipped[skip] for skip in Skip},
+        "unknown_groups": await _unknown_groups(broadcasts, broadcast_id, cursor),
+        "plan_waits_for": (cursor.waits_for or None) if not cursor.is_finished else None,
+    }
+
+
+async def _unknown_groups(broadcasts: Broadcasts, broadcast_id: str, cursor: Cursor) -> list[str]:
+    places = unpack_places(cursor.unknown_groups)
+    if not places:
+        return []
+    audience = unpack_audience(await broadcasts.audience(broadcast_id))
+    return [audience.groups[place] for place in places]

@@ -1,0 +1,142 @@
+"""Collecting: pages of an audience become a run, and what was read is kept by the cursor's next step.
+
+A source that cannot be read has the plan rest, which the cursor tells as well. What a step read before that is kept.
+"""
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+from typing import Protocol
+
+from shared.domain.audience import Audience, Source
+from shared.domain.broadcasts import Broadcast
+from shared.domain.pages import Page, Skip, add_places, add_skipped
+from shared.domain.plans import Cursor, Phase, Wait, leave_out, run_capacity
+from shared.errors import DirectoryError, DirectoryRefused, DirectoryUnavailable, PageExpired
+from shared.ports import Clock
+from shared.storage.runs import Runs
+from shared.telemetry import log_event
+from shared.work.elapsed import monotonic
+
+PAGE_KEYS = 1_000
+STEP_SECONDS = 20.0
+"""A step of collecting ends after so long: the sweep takes a plan without a step in 45 seconds for one that stands."""
+REST_SECONDS = 10.0
+"""How long a plan rests at least before it asks again for a page that could not be read."""
+LONGEST_REST = 900.0
+JITTER = 0.1
+REFUSED_REST = 50.0
+"""How long it rests where Graph refuses: the sweep has it tried again each minute."""
+
+logger = logging.getLogger(__name__)
+
+
+class Pages(Protocol):
+    """Reads an audience's sources page by page."""
+
+    async def page(self, tenant: str, audience: Audience, source: Source, token: str, limit: int) -> Page:
+        """Some recipients from `token` on, about `limit` of them. Raises DirectoryError."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one step has read."""
+
+    keys: set[str] = field(default_factory=set)
+    skipped: dict[str, Skip] = field(default_factory=dict)
+    unknown_groups: list[str] = field(default_factory=list)
+    pages: int = 0
+
+    def add(self, page: Page) -> None:
+        self.keys.update(page.keys)
+        self.skipped.update(page.skipped)
+        if page.unknown_group:
+            self.unknown_groups.append(page.unknown_group)
+        self.pages += 1
+
+    @property
+    def size(self) -> int:
+        return len(self.keys) + len(self.skipped)
+
+
+class Collecting:
+    """Collects runs. Which of them are valid is the cursor's to say: whoever loses its step has collected in vain."""
+
+    def __init__(self, runs: Runs, pages: Pages, clock: Clock) -> None:
+        self._runs = runs
+        self._pages = pages
+        self._clock = clock
+
+    async def step(self, broadcast: Broadcast, audience: Audience, cursor: Cursor, *, until: float) -> Cursor:
+        """Where the plan stands behind the next pages of its source, at a new run; or resting where none can be read.
+
+        `until` is by the process's monotonic clock: one page is read in any case, and none after it.
+        """
+        if cursor.source >= len(audience.sources):
+            return replace(cursor, phase=Phase.FINISHED)
+        source, token, found = audience.sources[cursor.source], cursor.token, _Found()
+        until = min(until, monotonic() + STEP_SECONDS)
+        while True:
+            try:
+                page = await self._pages.page(broadcast.tenant, audience, source, token, PAGE_KEYS)
+            except DirectoryError as error:
+                if not found.pages:
+                    return self._rest(broadcast, cursor, error)
+                break
+            found.add(page)
+            token = page.token
+            if not token or found.size >= run_capacity(len(cursor.run_names)) or monotonic() > until:
+                break
+        for group in found.unknown_groups:
+            log_event(logger, "group_unknown", level=logging.WARNING, broadcast=broadcast.id, group=group)
+        cursor = replace(
+            cursor,
+            token=token,
+            source=cursor.source if token else cursor.source + 1,
+            unknown_groups=add_places(cursor.unknown_groups, [audience.groups.index(g) for g in found.unknown_groups]),
+            waits_for="",
+            rests_until=0.0,
+        )
+        cursor = await self._skip(broadcast.id, cursor, found)
+        return await self._keep(broadcast.id, cursor, source, sorted(found.keys))
+
+    async def _keep(self, broadcast_id: str, cursor: Cursor, source: Source, keys: Sequence[str]) -> Cursor:
+        """Store the run, to be walked next."""
+        if not keys:
+            return cursor
+        name = token_hex(4)
+        await self._runs.save(broadcast_id, name, source.kind, keys)
+        runs = f"{cursor.runs} {name}".strip()
+        return replace(cursor, phase=Phase.EMIT, runs=runs, kind=source.kind, after="")
+
+    async def _skip(self, broadcast_id: str, cursor: Cursor, found: _Found) -> Cursor:
+        """Count those who are left out and were not counted before, and remember them for the next pages."""
+        if not found.skipped:
+            return cursor
+        fresh = sorted(found.skipped)
+        for name in cursor.skipped_runs.split():
+            fresh = leave_out(fresh, [(await self._runs.read(broadcast_id, name))[1]])
+        if not fresh:
+            return cursor
+        name = token_hex(4)
+        await self._runs.save(broadcast_id, name, "user", fresh)
+        skipped = add_skipped(cursor.skipped, (found.skipped[key] for key in fresh))
+        return replace(cursor, skipped_runs=f"{cursor.skipped_runs} {name}".strip(), skipped=skipped)
+
+    def _rest(self, broadcast: Broadcast, cursor: Cursor, error: DirectoryError) -> Cursor:
+        """The cursor of a plan that asks again later, for the same page or for the list's first one."""
+        now = self._clock.now()
+        # Planners that fail side by side must not write the same rest: each would take it for its own, and nudge.
+        longer = 1 + JITTER * random.random()  # noqa: S311 - jitter is no secret
+        if isinstance(error, PageExpired):
+            log_event(logger, "page_expired", level=logging.WARNING, broadcast=broadcast.id)
+            return replace(cursor, token=error.start, waits_for=Wait.DIRECTORY, rests_until=now + REST_SECONDS * longer)
+        if isinstance(error, DirectoryRefused):
+            log_event(logger, "audience_refused", level=logging.ERROR, broadcast=broadcast.id, cause=str(error))
+            return replace(cursor, waits_for=Wait.CONSENT, rests_until=now + REFUSED_REST * longer)
+        wait = error.retry_after or 0.0 if isinstance(error, DirectoryUnavailable) else 0.0
+        log_event(logger, "audience_unavailable", level=logging.WARNING, broadcast=broadcast.id, cause=str(error))
+        rest = min(max(wait, REST_SECONDS), LONGEST_REST)
+        return replace(cursor, waits_for=Wait.DIRECTORY, rests_until=now + rest * longer)

@@ -1,0 +1,112 @@
+"""A directory in memory, as Graph tells of it: users and groups in pages. Links can expire, pages may overlap."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from shared.errors import TokenRefused, TokenUnavailable
+from shared.graph.kinds import Kind
+from shared.graph.protocol import Request, Response, next_page
+from tests.twins.graph import MemoryGraph, refusal
+
+GRAPH_URL = "https://graph.test/v1.0"
+THROTTLED = refusal(429, "TooManyRequests", retry_after=20.0)
+FORBIDDEN = refusal(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+EXPIRED = refusal(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
+Fault = Response | type[TokenRefused] | type[TokenUnavailable] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the directory."""
+
+    id: str
+    is_guest: bool = False
+    is_enabled: bool = True
+
+
+class MemoryDirectory(MemoryGraph):
+    """Tells of its users and of the members of its groups.
+
+    `overlap` entries of each page stand on the next one again. `fault` is asked with the number of each request, from
+    zero, for what goes wrong with it.
+    """
+
+    gives_app = False
+
+    def __init__(
+        self,
+        users: Sequence[Account] = (),
+        groups: Mapping[str, Sequence[Account]] | None = None,
+        *,
+        page_size: int = 999,
+        overlap: int = 0,
+        fault: Callable[[int], Fault] = lambda _: None,
+        latency: float = 0.2,
+    ) -> None:
+        super().__init__(latency=latency)
+        self.users = list(users)
+        self.groups = {name: list(members) for name, members in (groups or {}).items()}
+        self.asked: list[str] = []
+        """The paths of all requests for pages."""
+        self.renewed = 0
+        self.is_readable = True
+        """Whether the app may see more than ids."""
+        self.fault = fault
+        self._page_size = page_size
+        self._overlap = overlap
+        self._issue = 0
+
+    def expire_links(self) -> None:
+        """No link that was given out until now leads anywhere."""
+        self._issue += 1
+
+    def next_page(self, request: Request, response: Response) -> Request | None:
+        """As the client does it."""
+        return next_page(request, response, graph_url=GRAPH_URL)
+
+    async def renew(self, tenant: str) -> None:  # noqa: ARG002
+        """Count how often a new token was wanted."""
+        self.renewed += 1
+
+    async def send_all(self, tenant: str, requests: Sequence[Request]) -> list[Response]:
+        """Answer pages here, and all else as the Graph that gives the app."""
+        if any(request.kind is not Kind.DIRECTORY for request in requests):
+            return await super().send_all(tenant, requests)
+        await asyncio.sleep(self._latency)
+        return [self._page(request) for request in requests]
+
+    def _page(self, request: Request) -> Response:
+        fault = self.fault(len(self.asked))
+        self.asked.append(request.path)
+        if isinstance(fault, Response):
+            return fault
+        if fault is not None:
+            raise fault("asked for")
+        parts = urlsplit(request.path)
+        options = parse_qs(parts.query)
+        found = self._listed(parts.path)
+        if found is None:
+            return refusal(404, "Request_ResourceNotFound")
+        start = 0
+        if "$skiptoken" in options:
+            issue, _, position = options["$skiptoken"][0].partition("-")
+            if int(issue) != self._issue:
+                return EXPIRED
+            start = int(position)
+        end = start + self._page_size
+        body: dict[str, Any] = {"value": [self._shown(one) for one in found[max(0, start - self._overlap) : end]]}
+        if end < len(found):
+            body["@odata.nextLink"] = f"{GRAPH_URL}{parts.path}?$skiptoken={self._issue}-{end}"
+        return Response(status=200, body=body)
+
+    def _listed(self, path: str) -> list[Account] | None:
+        return self.users if path == "/users" else self.groups.get(path.split("/")[2])
+
+    def _shown(self, one: Account) -> dict[str, Any]:
+        shown: dict[str, Any] = {"@odata.type": "#microsoft.graph.user", "id": one.id.upper()}
+        if not self.is_readable:
+            return shown | {"userType": None, "accountEnabled": None}
+        return shown | {"userType": "Guest" if one.is_guest else "Member", "accountEnabled": one.is_enabled}
