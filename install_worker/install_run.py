@@ -5,6 +5,7 @@ for. So a crash costs a look.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 
@@ -32,6 +33,7 @@ from shared.graph.protocol import Request, Response
 from shared.ports import Clock
 from shared.storage.conversations import Conversations
 from shared.storage.installations import Installations
+from shared.telemetry import log_event
 from shared.work.claim import HOLDER_SECONDS, Claim
 from shared.work.heads import Heads
 from shared.work.walk import End
@@ -40,6 +42,8 @@ STAY = 12.0
 """Retries that are due within so many seconds are waited for: a list of Graph lags behind an install by seconds."""
 MOST_ROUNDS = 4
 Read = Callable[[Response], "Installation | InstallState | None"]
+
+logger = logging.getLogger(__name__)
 
 
 class InstallRun:
@@ -70,6 +74,7 @@ class InstallRun:
         # Whoever takes this batch next goes on with its people; others keep away from them meanwhile.
         self._writer = f"{claim.broadcast.id}!{claim.number}"
         self._noted: dict[str, str] = {}
+        self._has_new_token = False
         self.wait = 0.0
         self.blocked: InstallState | None = None
         """What keeps everybody of the tenant from being given the app, where that came out."""
@@ -84,6 +89,9 @@ class InstallRun:
             deliveries.settle_answers()
             if self._claim.is_lost:
                 return End.LOST
+            if self.blocked is InstallState.CONSENT_MISSING and not self._has_new_token:
+                self._renew_token()
+                continue
             if self.blocked is not None or await self._is_over():
                 return End.STOPPED
             next_at = min((deliveries.note(position).due_at for position in self._waiting()), default=None)
@@ -97,14 +105,21 @@ class InstallRun:
     async def _round(self, positions: Sequence[int]) -> None:
         try:
             await self._install(await self._unknown(positions))
-        except TokenRefused:
+        except TokenRefused as error:
+            log_event(logger, "graph_token_refused", level=logging.ERROR, tenant=self._tenant, cause=str(error))
             self.blocked = InstallState.CONSENT_MISSING
+            self._has_new_token = True
         except TokenUnavailable:
             self._claim.deliveries.settle_answers()
             self._fail(self._due())
         finally:
             await self._installations.note(self._tenant, self._noted)
             self._noted = {}
+
+    def _renew_token(self) -> None:
+        """Try again with a new token: one has the permissions of the moment it was made, which may be long ago."""
+        self._graph.forget_token(self._tenant)
+        self._has_new_token, self.blocked = True, None
 
     async def _install(self, positions: Sequence[int]) -> None:
         """Give people the app who do not have it, and learn the chats of all."""

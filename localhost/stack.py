@@ -34,7 +34,8 @@ class Stack:
     """A running stack.
 
     `environment` is what every host gets on top of the stack's own variables; `simulator` are further arguments of
-    `python -m simulator`, such as `("--rate", "0")`.
+    `python -m simulator`, such as `("--rate", "0")`. With `installs` hosts know the app's id in its manifest, so they
+    give people the app who do not have it.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Stack:
         root: Path = ROOT,
         environment: Mapping[str, str] | None = None,
         simulator: Sequence[str] = (),
+        installs: bool = False,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="herald-stack-"))
         self.azurite = Azurite()
@@ -54,6 +56,7 @@ class Stack:
         self._app = app
         self._root = root
         self._environment = dict(environment or {})
+        self._installs = installs
         self._simulator = Child(
             [sys.executable, "-m", "simulator", *simulator],
             name="simulator",
@@ -104,9 +107,11 @@ class Stack:
 
     def host_environment(self) -> dict[str, str]:
         """Return the whole environment of an app host."""
+        app = {"HERALD_TEAMS_APP_EXTERNAL_ID": self.addresses["manifest_id"]} if self._installs else {}
         return {
             **os.environ,
             **self.addresses["environment"],
+            **app,
             "AzureWebJobsStorage": self.connection_string,
             "PYTHONPATH": str(ROOT),
             **self._environment,

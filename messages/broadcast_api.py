@@ -19,7 +19,6 @@ from shared.acceptance import Acceptance
 from shared.domain.broadcasts import BroadcastState
 from shared.envelopes import read_json_object
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest
-from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.requests import read_request
 from shared.storage.broadcasts import Broadcasts
@@ -46,9 +45,9 @@ class BroadcastApi:
         directory: Directory,
         rejections: Rejections,
         search: RecipientSearch,
+        reports: Reports,
         clock: Clock,
         tenants: Collection[str],
-        pacers: Pacers,
         new_key: Callable[[], str],
     ) -> None:
         self._acceptance = acceptance
@@ -58,7 +57,7 @@ class BroadcastApi:
         self._clock = clock
         self._tenants = tenants
         self._new_key = new_key
-        self._reports = Reports(broadcasts, pacers=pacers, clock=clock)
+        self._reports = reports
         self._person_reports = PersonReports(broadcasts, directory, search=search, clock=clock)
 
     async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:

@@ -6,6 +6,7 @@ from messages.activities import Door
 from messages.bot import HeraldBot
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.install_api import InstallApi
 from messages.people_api import PeopleApi
 from messages.person_reports import PersonReports
 from messages.poison import PoisonKeeper
@@ -13,6 +14,7 @@ from messages.poison_api import PoisonApi
 from messages.replay import Replay
 from messages.reports import Reports
 from messages.tenant_api import TenantApi
+from messages.waking import Waking
 from messages.wishes import Wishes
 from shared.composition import App
 from shared.storage.names import INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
@@ -31,6 +33,11 @@ def door(app: App) -> Door:
     )
 
 
+def reports(app: App) -> Reports:
+    """What reads broadcasts for people."""
+    return Reports(app.broadcasts, installations=app.installations, pacers=app.pacers, clock=app.clock)
+
+
 def broadcast_api(app: App) -> BroadcastApi:
     """What answers the HTTP API."""
     return BroadcastApi(
@@ -39,9 +46,9 @@ def broadcast_api(app: App) -> BroadcastApi:
         directory=app.directory,
         rejections=app.rejections,
         search=app.search,
+        reports=app.part(reports),
         clock=app.clock,
         tenants=app.settings.tenants,
-        pacers=app.pacers,
         new_key=lambda: uuid4().hex,
     )
 
@@ -52,7 +59,7 @@ def wishes(app: App) -> Wishes:
         broadcasts=app.broadcasts,
         directory=app.directory,
         acceptance=app.acceptance,
-        reports=Reports(app.broadcasts, pacers=app.pacers, clock=app.clock),
+        reports=app.part(reports),
         nudging=app.nudging,
         clock=app.clock,
         new_key=lambda: uuid4().hex,
@@ -78,9 +85,17 @@ def people_api(app: App) -> PeopleApi:
 
 def tenant_api(app: App) -> TenantApi:
     """What answers operators who stop a tenant's sending."""
-    return TenantApi(
-        app.broadcasts, app.directory, pacers=app.pacers, nudging=app.nudging, tenants=app.settings.tenants
-    )
+    return TenantApi(app.pacers, app.part(waking), tenants=app.settings.tenants)
+
+
+def install_api(app: App) -> InstallApi:
+    """What answers operators whose tenant's installs stand still."""
+    return InstallApi(app.installations, app.part(waking), clock=app.clock, tenants=app.settings.tenants)
+
+
+def waking(app: App) -> Waking:
+    """What wakes a tenant's broadcasts."""
+    return Waking(app.broadcasts, app.directory, app.nudging)
 
 
 def poison_keeper(app: App) -> PoisonKeeper:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from messages.problems import bad_query
+from messages.problems import bad_query, unknown_tenant
 from shared.domain.recipients import OBJECT_ID, THREAD_ID, RecipientKind, recipient_key
 
 OBJECT_ID_WORDS = "this must be a person's Entra object id: a GUID"
@@ -54,6 +54,14 @@ def read_paging(
         tenants=(tenant,) if tenant else known,
         given={name: value for name, value in (("tenant", tenant), ("limit", limit)) if value},
     )
+
+
+def known_tenant(tenant: str, tenants: Collection[str]) -> str:
+    """The tenant of a path, in lower case. Raises Problem for one that the app does not serve."""
+    folded = tenant.strip().lower()
+    if folded not in tenants:
+        raise unknown_tenant(tenant)
+    return folded
 
 
 def recipient_keys(recipient: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from shared.errors import BroadcastNotFound
 from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.installations import Installations
 
 READS_AT_ONCE = 16
 
@@ -36,8 +37,9 @@ class DeliveryPage:
 class Reports:
     """Reads broadcasts for people."""
 
-    def __init__(self, broadcasts: Broadcasts, *, pacers: Pacers, clock: Clock) -> None:
+    def __init__(self, broadcasts: Broadcasts, *, installations: Installations, pacers: Pacers, clock: Clock) -> None:
         self._broadcasts = broadcasts
+        self._installations = installations
         self._pacers = pacers
         self._clock = clock
 
@@ -81,6 +83,7 @@ class Reports:
             "expires_at": instant(broadcast.expires_at),
             "cancelled_at": instant(broadcast.cancelled_at),
             "paused_for": broadcast.paused,
+            "install_blocked": await self._install_blocked(broadcast, cursor),
             "finished_at": instant(broadcast.finished_at),
             "delivery": broadcast.delivery,
             "priority": broadcast.priority,
@@ -127,6 +130,13 @@ class Reports:
             "message_bytes": len(content),
             "estimated_seconds": seconds,
         }
+
+    async def _install_blocked(self, broadcast: Broadcast, cursor: Cursor) -> str | None:
+        """What keeps people of this broadcast from being given the app, whoever they are; None where nothing does."""
+        if not cursor.installs or broadcast.finished_at is not None:
+            return None
+        block = await self._installations.block(broadcast.tenant)
+        return None if block is None else block.state
 
     async def _as_it_stands(self, broadcast: Broadcast) -> Broadcast:
         return broadcast.under(tenant_stopped=await self._pacers.of(broadcast.tenant).switch.is_stopped())

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import azure.functions as func
 
 from messages.answers import Answer
-from messages.parts import people_api, poison_api, poison_keeper, tenant_api
+from messages.parts import install_api, people_api, poison_api, poison_keeper, tenant_api
 from messages.problems import answering
 from shared.composition import App, Part, compose
 from shared.storage.names import (
@@ -68,6 +68,20 @@ async def tenants_stop(req: func.HttpRequest) -> func.HttpResponse:
 async def tenants_resume(req: func.HttpRequest) -> func.HttpResponse:
     """Let a tenant's sending go on."""
     return await _answer(tenant_api, lambda api: api.resume(_tenant(req)))
+
+
+@blueprint.function_name("installs_get")
+@blueprint.route("tenants/{tenant_id}/installs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def installs_get(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell what keeps a tenant's installs up."""
+    return await _answer(install_api, lambda api: api.get(_tenant(req)))
+
+
+@blueprint.function_name("installs_retry")
+@blueprint.route("tenants/{tenant_id}/installs/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def installs_retry(req: func.HttpRequest) -> func.HttpResponse:
+    """Try to install again at once."""
+    return await _answer(install_api, lambda api: api.retry(_tenant(req)))
 
 
 @blueprint.function_name("poison_list")

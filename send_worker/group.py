@@ -101,6 +101,8 @@ class GroupPoster:
         claim, broadcast = self._claim, self._claim.broadcast
         deliveries = claim.deliveries
         recipient, note = deliveries.recipients[position], deliveries.note(position)
+        # The chat may be the planner's, or one that Graph told, or that an earlier try created.
+        conversation = deliveries.conversation(position)
         spoken = await self._speak(position)
         if spoken.conversation:
             note = replace(note, conversation=spoken.conversation)
@@ -109,7 +111,7 @@ class GroupPoster:
             broadcast=broadcast,
             note=note,
             delivering=spoken.delivering,
-            renewable=bool(recipient.member and recipient.conversation),
+            renewable=bool(recipient.member and conversation),
             now=self._clock.now(),
             jitter=random.random(),  # noqa: S311 - jitter is no secret
         )
@@ -120,7 +122,7 @@ class GroupPoster:
         deliveries.answer(position, decision)
         if spoken.answer.kind is Verdict.THROTTLED:
             await self._count_throttled(group, spoken.answer.retry_after or 1.0)
-        await self._witness.note(broadcast.tenant, recipient, decision)
+        await self._witness.note(broadcast.tenant, recipient, decision, conversation=conversation)
 
     async def _revise(self, group: Group, position: int) -> None:
         """Edit or take back a message that was sent."""

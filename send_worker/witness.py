@@ -41,8 +41,11 @@ class Witness:
         self._conversations = conversations
         self._clock = clock
 
-    async def note(self, tenant: str, recipient: Recipient, decision: Decision) -> None:
-        """Bring a reference up to date with a decision. Never raises StorageError: the next broadcast learns it too."""
+    async def note(self, tenant: str, recipient: Recipient, decision: Decision, *, conversation: str) -> None:
+        """Bring a reference up to date with a decision. Never raises StorageError: the next broadcast learns it too.
+
+        `conversation` is the (quoted) one that was known before the message was said.
+        """
         if kind_of(recipient.key) is not RecipientKind.USER:
             return
         state = SAYS.get(decision.outcome)
@@ -50,7 +53,7 @@ class Witness:
             state = ReferenceState.ACTIVE
         try:
             if decision.is_gone:
-                await self._conversations.forget_conversation(tenant, recipient.key, unquote(recipient.conversation))
+                await self._conversations.forget_conversation(tenant, recipient.key, unquote(conversation))
             elif state is not None:
                 await self._conversations.mark(tenant, recipient.key, state, at=timestamp(self._clock.now()))
         except StorageError:

@@ -42,6 +42,9 @@ class Tokens(Protocol):
     def drop(self, refused: str) -> bool:
         """Forget a refused token; whether another one may be accepted."""
 
+    def forget(self) -> None:
+        """Forget the token, however new it is."""
+
 
 class GraphClient:
     """Sends requests to one Graph, each with the token of its tenant. The first call opens the session."""
@@ -110,6 +113,10 @@ class GraphClient:
     async def authorize(self, tenant: str) -> None:
         """Make sure that a token for the tenant is at hand. Raises TokenRefused or TokenUnavailable."""
         await self._of(tenant).token()
+
+    def forget_token(self, tenant: str) -> None:
+        """Get a new token for the tenant with the next request: permissions are those of the moment it was made."""
+        self._of(tenant).forget()
 
     async def close(self) -> None:
         """Close the session's connections."""

@@ -67,6 +67,10 @@ class TokenSource:
         self._token = None
         return True
 
+    def forget(self) -> None:
+        """Fetch anew for the next caller, however new the token is."""
+        self._token = None
+
     def _is_held_off(self) -> bool:
         return self._failure is not None and self._clock() - self._failed_at < HOLD_OFF_SECONDS
 

@@ -27,3 +27,18 @@ async def pair() -> AsyncIterator[Herald]:
     """Two hosts on one storage account, under Teams' limits."""
     async with Stack(hosts=2) as stack:
         yield Herald(stack)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def installing() -> AsyncIterator[Herald]:
+    """A Herald that gives people the app, without limits, shared like `herald`."""
+    unlimited = {"HERALD_PACE": "unlimited", "HERALD_GRAPH_PACE": "unlimited"}
+    async with Stack(environment=unlimited, simulator=("--rate", "0", "--no-graph-limits"), installs=True) as stack:
+        yield Herald(stack)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def installing_apart() -> AsyncIterator[Herald]:
+    """A Herald of its own that gives people the app, under Graph's limits."""
+    async with Stack(environment={"HERALD_PACE": "unlimited"}, simulator=("--rate", "0"), installs=True) as stack:
+        yield Herald(stack)

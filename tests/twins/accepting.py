@@ -8,6 +8,7 @@ import orjson
 
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.reports import Reports
 from shared.acceptance import Acceptance
 from shared.domain.batches import Recipient
 from shared.domain.plans import NewBatches
@@ -18,6 +19,7 @@ from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
+from shared.storage.installations import Installations
 from shared.storage.pace import PaceRows
 from shared.storage.poison import PoisonMessages
 from shared.storage.recipient_search import RecipientSearch
@@ -100,15 +102,21 @@ class House:
         self.requests = BroadcastRequests(
             acceptance=self.acceptance, rejections=self.rejections, clock=self.account.clock, tenants=tenants
         )
+        self.reports = Reports(
+            self.broadcasts,
+            installations=Installations(self.account.table(names.INSTALLATIONS)),
+            pacers=self.pacers,
+            clock=self.account.clock,
+        )
         self.api = BroadcastApi(
             acceptance=self.acceptance,
             broadcasts=self.broadcasts,
             directory=self.directory,
             rejections=self.rejections,
             search=self.search,
+            reports=self.reports,
             clock=self.account.clock,
             tenants=tenants,
-            pacers=self.pacers,
             new_key=lambda: f"made-{next(keys)}",
         )
 

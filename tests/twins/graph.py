@@ -30,6 +30,8 @@ class MemoryGraph:
         """Requests by method and what they are about."""
         self.rule = rule
         self.refuses_tokens = False
+        self.forgotten = 0
+        """How often a tenant's token was forgotten."""
         self._shown_at: dict[str, float] = {}
         self._lag = lag
         self._latency = latency
@@ -50,6 +52,10 @@ class MemoryGraph:
         answers = [self._answer(request) for request in requests]
         await asyncio.sleep(self._latency / 2)
         return answers
+
+    def forget_token(self, tenant: str) -> None:  # noqa: ARG002 - it has no tokens.
+        """Forget the tenant's token."""
+        self.forgotten += 1
 
     def _answer(self, request: Request) -> Response:
         object_id = request.path.split("/")[2]

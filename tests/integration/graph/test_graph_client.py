@@ -240,6 +240,18 @@ async def test_missing_consent_is_told_and_a_new_token_has_it(
     assert failure_of(granted) is InstallState.INSTALLED
 
 
+async def test_a_forgotten_token_is_replaced_at_once(teams: StandIn, settings: Settings, app: TeamsApp) -> None:
+    person = teams.add_person()
+    teams.consent([])
+    async with a_herald(teams, settings) as herald:
+        await herald.client.send(teams.tenant_id, install(place_of(person), app.catalog_id))
+        teams.consent()
+        herald.client.forget_token(teams.tenant_id)
+        granted = await herald.client.send(teams.tenant_id, install(place_of(person), app.catalog_id))
+
+    assert failure_of(granted) is InstallState.INSTALLED
+
+
 async def test_refused_credentials_send_nothing(teams: StandIn) -> None:
     settings = settings_of(teams, MicrosoftAppPassword="wrong")
     async with a_herald(teams, settings) as herald:

@@ -3,16 +3,27 @@
 import asyncio
 from collections import Counter
 
+import orjson
 import pytest
 
+from messages import parts
+from messages.answers import Links
 from shared.domain.outcomes import State
 from shared.domain.references import ReferenceState
+from shared.graph.install_states import failure_of
 from shared.graph.protocol import Request, Response
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
+from shared.teams.answers import Answer as ConnectorAnswer
+from shared.teams.answers import Verdict
 from tests.twins.graph import MemoryGraph, refusal
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import TENANT, World, in_a_world, object_id
+
+
+async def report_on(world: World, broadcast: str) -> dict[str, object]:
+    """The report that an author gets."""
+    return await parts.reports(world.app()).broadcast(broadcast, Links("https://herald.test/api/broadcasts"))
 
 
 def reasons(world: World, broadcast: str) -> Counter[str]:
@@ -53,6 +64,26 @@ def test_a_chat_that_graph_told_is_kept_for_the_next_broadcast() -> None:
         assert world.states(second) == {State.SENT: 30}
         assert world.graph.requests.total() == asked
         assert set(world.connector.received) == {f"19:{object_id(n)}_bot@unq.gbl.spaces" for n in range(30)}
+
+    in_a_world(scenario, graph=MemoryGraph())
+
+
+def test_a_chat_of_graphs_that_the_connector_does_not_know_is_made_by_the_persons_id() -> None:
+    async def scenario(world: World) -> None:
+        gone = ConnectorAnswer(kind=Verdict.CONVERSATION_GONE, code="ConversationNotFound")
+        world.connector.rule = lambda whom: gone if whom.startswith("19:") else None
+        world.start()
+
+        first = await world.accept(users=range(30), key="first")
+        await world.finished(first)
+        asked = world.connector.posted_at[-1]
+        second = await world.accept(users=range(30), key="second")
+        await world.finished(second)
+
+        assert world.states(first) == world.states(second) == {State.SENT: 30}
+        # The chat that was made took the place of the one that nobody knew.
+        later = [at for at in world.connector.posted_at if at > asked]
+        assert len(later) == 30
 
     in_a_world(scenario, graph=MemoryGraph())
 
@@ -171,13 +202,52 @@ def test_what_concerns_everybody_holds_all_installs_and_burns_nobody(answer: Res
         await asyncio.sleep(3600)
         posts = world.graph.requests["POST installedApps"]
         held = world.states(broadcast)
+        report = await report_on(world, broadcast)
         world.graph.rule = None
         await world.finished(broadcast)
 
-        # Who has the app got the message meanwhile; of the others a few were asked for each five minutes.
+        # Who has the app got the message meanwhile; of the others a few were asked for each five minutes, and where a
+        # permission is missing once more with a new token.
         assert held == {State.SENT: 50, State.AWAITING_INSTALL: 550}
-        assert posts <= 12 * 20 + 8 * 20
+        assert posts <= 2 * (12 * 20 + 8 * 20)
+        assert report["install_blocked"] == failure_of(answer)
         assert world.states(broadcast) == {State.SENT: 600}
+        assert (await report_on(world, broadcast))["install_blocked"] is None
+
+    in_a_world(scenario, graph=MemoryGraph())
+
+
+def test_a_token_from_before_the_consent_blocks_nobody() -> None:
+    async def scenario(world: World) -> None:
+        graph = world.graph
+        assert graph is not None
+        missing = refusal(403, "Forbidden", "Missing role permissions on the request. API requires one of 'X'.")
+        graph.rule = lambda _, __: None if graph.forgotten else missing
+        world.start()
+        broadcast = await world.accept(users=range(30))
+        seconds = await world.finished(broadcast)
+
+        assert seconds < 30
+        assert world.states(broadcast) == {State.SENT: 30}
+
+    in_a_world(scenario, graph=MemoryGraph())
+
+
+def test_an_operator_need_not_wait_for_the_next_try() -> None:
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        missing = refusal(403, "Forbidden", "Missing role permissions on the request. API requires one of 'X'.")
+        world.graph.rule = lambda request, _: missing if request.method == "POST" else None
+        world.start()
+        broadcast = await world.accept(users=range(30))
+        await asyncio.sleep(60)
+        world.graph.rule = None
+
+        answer = await parts.install_api(world.app()).retry(TENANT)
+        seconds = await world.finished(broadcast)
+
+        assert orjson.loads(answer.body)["install_blocked"] is None
+        assert seconds < 30
 
     in_a_world(scenario, graph=MemoryGraph())
 

@@ -65,6 +65,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "expires_at": None,
         "cancelled_at": None,
         "paused_for": None,
+        "install_blocked": None,
         "finished_at": None,
         "delivery": "at_least_once",
         "priority": "normal",

@@ -9,7 +9,6 @@ import pytest
 
 from messages.answers import Answer
 from messages.problems import answering
-from messages.reports import Reports
 from messages.wishes import TRIES, Wishes
 from shared.domain.audience import Source, unpack_audience
 from shared.domain.batches import Progress
@@ -37,7 +36,7 @@ class Desk:
             broadcasts=self.house.broadcasts,
             directory=self.house.directory,
             acceptance=self.house.acceptance,
-            reports=Reports(self.house.broadcasts, pacers=self.house.pacers, clock=self.house.account.clock),
+            reports=self.house.reports,
             nudging=Nudging(
                 self.house.broadcasts, sends=self.house.sends, plans=self.house.plans, installs=self.house.installs
             ),

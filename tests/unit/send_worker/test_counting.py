@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from messages.answers import Links
-from messages.reports import Reports
 from send_worker.counting import COUNT_SECONDS, Counting
 from shared.domain import reports
 from shared.domain.batches import Progress
@@ -57,9 +56,7 @@ async def count(house: House, broadcast_id: str) -> None:
 
 
 async def report(house: House, broadcast_id: str) -> dict[str, Any]:
-    found = await Reports(house.broadcasts, pacers=house.pacers, clock=house.account.clock).broadcast(
-        broadcast_id, LINKS
-    )
+    found = await house.reports.broadcast(broadcast_id, LINKS)
     assert sum(found["counts"].values()) == found["total"]
     return found
 

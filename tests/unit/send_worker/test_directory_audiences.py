@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from messages import parts
 from messages.answers import Links
-from messages.reports import Reports
 from send_worker.pipeline import build_pipeline
 from shared.domain.outcomes import State
 from shared.domain.rehearsals import Mode
@@ -34,8 +34,7 @@ def people(numbers: range, *, guests: range = range(0), disabled: range = range(
 
 async def report_on(world: World, broadcast: str) -> dict[str, Any]:
     """The report that an author gets."""
-    app = world.app()
-    return await Reports(app.broadcasts, pacers=app.pacers, clock=app.clock).broadcast(broadcast, Links("https://h"))
+    return await parts.reports(world.app()).broadcast(broadcast, Links("https://h"))
 
 
 async def planned(world: World, broadcast: str) -> Counter[str]:

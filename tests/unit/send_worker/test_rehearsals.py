@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from messages import parts
 from messages.answers import Links
-from messages.reports import Reports
 from shared.domain.outcomes import State
 from shared.domain.rehearsals import Mode, Ramp
 from shared.storage import names
@@ -18,8 +18,7 @@ TEN_MINUTES = 600.0
 
 async def report_on(world: World, broadcast: str) -> dict[str, object]:
     """The report that an author gets."""
-    app = world.app()
-    return await Reports(app.broadcasts, pacers=app.pacers, clock=app.clock).broadcast(broadcast, Links(URL))
+    return await parts.reports(world.app()).broadcast(broadcast, Links(URL))
 
 
 def batches_of(world: World, broadcast: str) -> list[str]:

@@ -11,7 +11,6 @@ import pytest
 
 from messages import parts
 from messages.answers import Links
-from messages.reports import Reports
 from messages.wishes import Wishes
 from send_worker.pipeline import build_pipeline
 from shared.domain.broadcasts import PauseReason, unpack_counts
@@ -51,8 +50,7 @@ async def recall(world: World, broadcast: str) -> None:
 
 
 async def report(world: World, broadcast: str) -> dict[str, Any]:
-    app = world.app()
-    return await Reports(app.broadcasts, pacers=app.pacers, clock=app.clock).broadcast(broadcast, Links(URL))
+    return await parts.reports(world.app()).broadcast(broadcast, Links(URL))
 
 
 async def revised(world: World, broadcast: str) -> Counter[Revised]:

@@ -37,7 +37,7 @@ class Desk:
 
     async def note(self, decision: Decision, *, key: str = KEY, is_blocked: bool = False) -> Reference | None:
         recipient = Recipient(key=key, conversation="a%3A1", member="m", service_url="u", is_blocked=is_blocked)
-        await self.witness.note(TENANT, recipient, decision)
+        await self.witness.note(TENANT, recipient, decision, conversation="a%3A1")
         return await self.conversations.get(TENANT, key)
 
 
@@ -74,9 +74,8 @@ async def test_all_other_outcomes_cost_nothing(desk: Desk, outcome: Outcome) -> 
     await desk.store()
     desk.table.hook = fail_once(AssertionError("a call"), moment=Moment.BEFORE, verb="get")
 
-    await desk.witness.note(
-        TENANT, Recipient(key=KEY, conversation="a%3A1", member="m", service_url="u"), Decision(outcome=outcome)
-    )
+    recipient = Recipient(key=KEY, conversation="a%3A1", member="m", service_url="u")
+    await desk.witness.note(TENANT, recipient, Decision(outcome=outcome), conversation="a%3A1")
 
 
 @pytest.mark.parametrize("outcome", sorted(set(Outcome) - TEACHING - {Outcome.SENT}))

@@ -193,3 +193,13 @@ def test_oauth_errors_are_final_or_transient(error: str, kind: type[Exception]) 
 
 def test_msal_answer_gives_the_token_with_its_lifetime() -> None:
     assert read_msal({"access_token": "t", "expires_in": 3599}) == Token(value="t", lifetime=3599.0)
+
+
+async def test_a_forgotten_token_is_fetched_anew_however_young_it_is() -> None:
+    provider = Provider()
+    source = provider.source()
+    await source.token()
+
+    source.forget()
+
+    assert await source.token() == "token 2"
