@@ -19,6 +19,8 @@ FINAL = {
 """States that another try would not change."""
 BLOCKING = frozenset({InstallState.CONSENT_MISSING, InstallState.APP_NOT_IN_CATALOG})
 """States that concern everybody of the tenant: nobody is nearer to giving up because of them."""
+BLOCKED_WAIT = 60.0
+"""Seconds in which a batch whose other people have the app is the sender's."""
 BUSY_WAIT = 5.0
 """Seconds after which somebody whom another broadcast is giving the app is looked at again."""
 
@@ -44,7 +46,7 @@ def decide_failed(
 ) -> Decision:
     """Decide on a person who could not be given the app. `jitter` is random in [0, 1)."""
     if state in BLOCKING:
-        return Decision(outcome=Outcome.AWAITING_INSTALL, note=note)
+        return Decision(outcome=Outcome.AWAITING_INSTALL, note=replace(note, due_at=now + BLOCKED_WAIT))
     tried = replace(note, attempts=note.attempts + 1, first_tried_at=note.first_tried_at or now, due_at=0.0)
     if state in FINAL:
         return Decision(outcome=FINAL[state], note=tried)

@@ -59,7 +59,8 @@ class Installer:
             return
         block = await self._installations.block(tenant)
         if block is not None and (block.age < PROBE_SECONDS or not await self._installations.probe(tenant, block)):
-            # The sweep nudges each minute what stands still.
+            # The sweep nudges each minute what stands still; who has the app is sent to meanwhile.
+            await self._walk.leave_to_others(broadcast, number)
             return
         self._batches[tenant] += 1
         runs = list[InstallRun]()

@@ -103,7 +103,8 @@ class Replay:
 
     async def _check_open(self, broadcast_id: str) -> None:
         broadcast = await self._broadcasts.head(broadcast_id)
-        if broadcast.finished_at is not None or broadcast.stopped_at(self._clock.now()) is not None:
+        is_stopped = broadcast.stopped_at(self._clock.now()) is not None and not broadcast.revision
+        if broadcast.finished_at is not None or is_stopped:
             detail = f"broadcast {broadcast_id} has ended: none of its batches is worked on any more"
             raise Problem(HTTPStatus.CONFLICT, "broadcast-ended", "The broadcast has ended", detail)
 

@@ -69,7 +69,7 @@ class BatchRun:
         while not claim.is_lost:
             claim.deliveries.settle_answers()
             held = await self._heads.is_held(claim.broadcast.id)
-            stopped = held or await self._heads.is_stopped(claim.broadcast.id)
+            stopped = held or await self._heads.is_over(claim.broadcast.id)
             due = self._within_reservation(self._due(sending=not stopped, revising=not held))
             if due:
                 slots = await self._reserve(self._slots_of(due))

@@ -9,6 +9,7 @@ from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor, Phase
 from shared.domain.revisions import Revised, count_revised, pack_revised
 from shared.errors import RowConflict
+from shared.nudging import MOST_DUE, Nudging
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
@@ -16,6 +17,7 @@ from shared.telemetry import log_event
 
 STOP_SECONDS = SETTLING.total_seconds() + LEASE_SECONDS
 """After a cancel or an expiry nobody holds a batch any more by this time, so that what stands is what counts."""
+EXPIRING_SECONDS = 15.0
 BEGINNING_SECONDS = 600.0
 """A revision that was announced so long ago and has not begun is taken for dead."""
 
@@ -25,9 +27,10 @@ logger = logging.getLogger(__name__)
 class Closing:
     """Decides whether a broadcast has ended, stores its sums, and takes it out of the sweep's sight."""
 
-    def __init__(self, store: Broadcasts, directory: Directory, clock: Clock) -> None:
+    def __init__(self, store: Broadcasts, directory: Directory, nudging: Nudging, clock: Clock) -> None:
         self._store = store
         self._directory = directory
+        self._nudging = nudging
         self._clock = clock
 
     async def close_if_ended(self, broadcast_id: str) -> bool:
@@ -43,17 +46,20 @@ class Closing:
             if not await self._has_ended(broadcast, cursor) or not await self._end_plan(broadcast):
                 return False
             now = self._clock.now()
-            sums, revised = Counter[Outcome](), Counter[Revised]()
+            sums, revised, left = Counter[Outcome](), Counter[Revised](), list[int]()
             ends_as = broadcast.ends_open_as(now)
             async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):
                 if row.held:
                     # Its holder may still write what became of it; the next minute sees.
                     return False
                 counted = count_as(row.outcomes, held=False, ends_as=ends_as)
-                sums.update(Counter(Outcome(character) for character in counted))
+                outcomes = Counter(Outcome(character) for character in counted)
+                sums.update(outcomes)
+                if any(outcome.is_open for outcome in outcomes):
+                    left.append(row.number)
                 revised.update(count_revised(row, revision=broadcast.revision))
-            if any(outcome.is_open for outcome in sums):
-                # In an expiry's last seconds batches are left as they are, and count as expired once it has come.
+            if left:
+                await self._find_again(broadcast, left)
                 return False
             finished = await self._store.changes.finish(
                 broadcast.id,
@@ -68,6 +74,17 @@ class Closing:
         if opening is not None and (opening.revision <= broadcast.revision or opening.age > BEGINNING_SECONDS):
             await self._directory.close(broadcast_id, version=opening.version)
         return True
+
+    async def _find_again(self, broadcast: Broadcast, left: list[int]) -> None:
+        """Nudge batches with open deliveries that no lane and no marker leads to: no hole in the rules loses anybody.
+
+        In an expiry's last seconds batches are left as they are, and count as expired once it has come.
+        """
+        if broadcast.stopped_at(self._clock.now() + EXPIRING_SECONDS) is not None:
+            return
+        log_event(logger, "deliveries_left", level=logging.ERROR, broadcast=broadcast.id, batches=len(left))
+        for number in left[:MOST_DUE]:
+            await self._nudging.batch(broadcast.id, number)
 
     async def _end_plan(self, broadcast: Broadcast) -> bool:
         """Step a stopped plan to its end, so that a planner that was frozen writes no batch behind the sums."""

@@ -33,7 +33,7 @@ def build_pipeline(app: App) -> Pipeline:
             store,
             collecting=Collecting(store.runs, pages, clock),
             lookup=app.lookup,
-            closing=Closing(store, app.directory, clock),
+            closing=Closing(store, app.directory, app.nudging, clock),
             counting=Counting(store, clock),
             nudging=app.nudging,
             clock=clock,

@@ -152,7 +152,9 @@ class Planner:
         cursor, now = held.cursor, self._clock.now()
         if not cursor.goes_on_at:
             lanes = await self._store.lanes(broadcast.id, broadcast.revision)
-            if any(cursor.holds(lane.batch) for lane in lanes):
+            # Something due may be people who were given the app by now, and whose message was not tried yet.
+            untried = await self._store.due_markers(broadcast.id, until=now, limit=1)
+            if untried or any(cursor.holds(lane.batch) for lane in lanes):
                 return held
             wait = broadcast.ramp.wait if broadcast.ramp else 0.0
             held = await self._step(broadcast, held, replace(cursor, goes_on_at=now + wait))

@@ -1,7 +1,6 @@
 """The stop switch: one mark in a tenant's pace row that holds all of the tenant's broadcasts, on every instance."""
 
 import math
-from contextlib import suppress
 
 from shared.domain.pacing import Pace
 from shared.errors import StorageUnavailable
@@ -25,11 +24,14 @@ class StopSwitch:
     async def is_stopped(self) -> bool:
         """Whether the tenant's sending is stopped, as it was at most three seconds ago.
 
-        Storage that fails changes nothing: then no intent can be written either.
+        Storage that fails leaves what was known. Raises StorageUnavailable where nothing is known yet.
         """
         if self._clock.now() - self._seen_at > FRESH_SECONDS:
-            with suppress(StorageUnavailable):
+            try:
                 await self.look()
+            except StorageUnavailable:
+                if self._seen_at == -math.inf:
+                    raise
         return self._stopped_at > 0
 
     async def look(self) -> float | None:
@@ -37,7 +39,9 @@ class StopSwitch:
 
         Raises StorageUnavailable.
         """
+        asked_at = self._clock.now()
         self.see(await self._rows.read(self._tenant))
+        self._seen_at = asked_at
         return self._stopped_at or None
 
     async def stop(self) -> bool:

@@ -97,8 +97,9 @@ class Broadcast:
         return self.revision - self.recalled
 
     def under(self, *, tenant_stopped: bool) -> "Broadcast":
-        """The broadcast as it stands while its tenant's sending is stopped, or is not."""
-        if not tenant_stopped or self.paused is not None or self.finished_at is not None:
+        """The broadcast as it stands while its tenant's sending is stopped, or is not: a dry run goes on."""
+        is_held = tenant_stopped and self.mode is not Mode.DRY_RUN
+        if not is_held or self.paused is not None or self.finished_at is not None:
             return self
         return replace(self, paused=PauseReason.TENANT_STOPPED)
 
@@ -120,6 +121,7 @@ class Broadcast:
 class BatchSummary:
     """What a report needs of one batch row."""
 
+    number: int = 0
     outcomes: str
     held: bool
     """Whether a live lease is on it."""

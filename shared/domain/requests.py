@@ -57,10 +57,12 @@ class BroadcastRequest:
             "delivery": self.delivery,
             "priority": self.priority,
             "expires_after": None if self.expires_after is None else self.expires_after.total_seconds(),
-            "mode": self.mode,
-            "ramp": self.ramp and asdict(self.ramp),
         }
         # What came later is only there where it is used: the hash of an older request stays what it was.
+        if self.mode is not Mode.SEND:
+            canonical["mode"] = self.mode
+        if self.ramp is not None:
+            canonical["ramp"] = asdict(self.ramp)
         if self.audience.groups:
             canonical["groups"] = self.audience.groups
         if self.audience.everyone_in_tenant:

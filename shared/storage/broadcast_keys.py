@@ -25,6 +25,11 @@ def due_key(due_at: float, batch: int) -> str:
     return f"due!{int(due_at * 1000):013d}!{batch:08d}"
 
 
+def due_at(key: str) -> float:
+    """The time of a due marker, in seconds since the epoch."""
+    return int(key.split("!")[1]) / 1000
+
+
 def parked_key(batch: int) -> str:
     """The key of the marker of a batch that was set aside because its claims bear no fruit."""
     return f"parked!{batch:08d}"

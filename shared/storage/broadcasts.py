@@ -18,7 +18,7 @@ from shared.domain.plans import Cursor, NewBatches
 from shared.errors import BroadcastNotFound, RowConflict
 from shared.ports import Table
 from shared.storage import broadcast_rows as codec
-from shared.storage.broadcast_keys import AFTER, CURSOR, HEAD, batch_key, content_key, lane_key
+from shared.storage.broadcast_keys import AFTER, CURSOR, HEAD, batch_key, content_key, due_at, lane_key
 from shared.storage.counts import Counts
 from shared.storage.head_changes import HeadChanges
 from shared.storage.parked import ParkedBatches
@@ -199,6 +199,7 @@ class Broadcasts:
         rows = self._table.scan(broadcast_id, start="batch!", end="batch!" + AFTER, select=_SUMMARY)
         async for row in rows:
             yield BatchSummary(
+                number=int(row.key.removeprefix("batch!")),
                 outcomes=str(row.values["outcomes"]),
                 held=bool(row.values.get("lease")) and row.age <= lease_seconds,
                 written_at=row.written_at,
@@ -225,5 +226,4 @@ class Broadcasts:
 
 
 def _due_marker(key: str) -> DueMarker:
-    _, milliseconds, batch = key.split("!")
-    return DueMarker(key=key, due_at=int(milliseconds) / 1000, batch=int(batch))
+    return DueMarker(key=key, due_at=due_at(key), batch=int(key.rpartition("!")[2]))

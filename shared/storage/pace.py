@@ -24,11 +24,12 @@ class PaceRows:
             return None
         values = row.values
         pace = Pace(
-            next_at=float(values["next_at"]),
-            urgent_next_at=float(values["urgent_next_at"]),
-            rate=float(values["rate"]),
-            rate_at=float(values["rate_at"]),
-            epoch=int(values["epoch"]),
+            # An operator may have made the row by its switch alone; a rate of nothing has climbed by now.
+            next_at=float(values.get("next_at", 0.0)),
+            urgent_next_at=float(values.get("urgent_next_at", 0.0)),
+            rate=float(values.get("rate", 0.0)),
+            rate_at=float(values.get("rate_at", 0.0)),
+            epoch=int(values.get("epoch", 0)),
             stopped_at=float(values.get("stopped_at", 0.0)),
         )
         return pace, row.etag

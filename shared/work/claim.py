@@ -45,7 +45,6 @@ class Claim:
         self._renewed = monotonic()
         self._staked = 0
         self.broadcast = broadcast
-        self._stopped = stopped
         self.deliveries = Deliveries(batch, broadcast.delivery, stopped=stopped)
         self.is_lost = False
 
@@ -102,6 +101,7 @@ class Claim:
         also: Sequence[Operation] = (),
         following: Batch | None = None,
         following_lease: str = "",
+        following_stopped: bool = False,
     ) -> "Claim | None":
         """Give the lease back with the last results, in one transaction with `also`.
 
@@ -120,7 +120,7 @@ class Claim:
         if following is not None:
             handover = self._store.handover(following, lease=following_lease)
             if await self._write(progress, settle=True, also=[*also, handover]):
-                return await self._handed_over(following, following_lease)
+                return await self._handed_over(following, following_lease, stopped=following_stopped)
             # The following batch may be the one that was lost: this one is then settled alone.
             self.is_lost = False
         await self._write(progress, settle=True, also=also)
@@ -131,7 +131,7 @@ class Claim:
         self._count_stake(0)
         self.is_lost = True
 
-    async def _handed_over(self, following: Batch, lease: str) -> "Claim | None":
+    async def _handed_over(self, following: Batch, lease: str, *, stopped: bool) -> "Claim | None":
         """The claim of the batch that came with a settlement; its ETag is read where the answer was lost."""
         etag = self._etags[-1] or await self._store.wrote(
             self.broadcast.id, following.number, writer=lease, writes=following.writes + 1
@@ -139,7 +139,7 @@ class Claim:
         if not etag:
             return None
         claimed = replace(following, etag=etag, writes=following.writes + 1)
-        return Claim(self._store, self.broadcast, claimed, lease=lease, stake=self._stake, stopped=self._stopped)
+        return Claim(self._store, self.broadcast, claimed, lease=lease, stake=self._stake, stopped=stopped)
 
     def _progress(self) -> Progress:
         """The batch as the working copy has it, in the place that it has."""

@@ -67,9 +67,12 @@ class Heads:
 
     async def is_stopped(self, broadcast_id: str) -> bool:
         """Whether no further intent may be written: paused, cancelled, expired, or in an expiry's last five seconds."""
+        return await self.is_held(broadcast_id) or await self.is_over(broadcast_id)
+
+    async def is_over(self, broadcast_id: str) -> bool:
+        """Whether nothing will be sent any more, also not later: cancelled, expired, or about to expire."""
         broadcast = await self.head(broadcast_id)
-        stops_at = broadcast.stopped_at(self._clock.now() + LAST_INTENT.total_seconds())
-        return broadcast.paused is not None or stops_at is not None
+        return broadcast.stopped_at(self._clock.now() + LAST_INTENT.total_seconds()) is not None
 
     async def message(self, broadcast: Broadcast) -> bytes:
         """The encoded activity of the broadcast's revision; empty where that takes messages back."""

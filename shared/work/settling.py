@@ -8,24 +8,27 @@ from shared.storage.rows import Operation, delete, insert, merge
 from shared.work.claim import Claim
 
 
-async def settle_batch(claim: Claim, *, sending: bool, following: Batch | None) -> Claim | None:
+async def settle_batch(claim: Claim, *, is_over: bool, following: Batch | None, now: float) -> Claim | None:
     """Give a batch back together with its due marker, its lane's step and the claim of the batch that follows it.
 
-    Answers that claim; None where nothing follows, or where somebody else has taken it. `sending` is false after a
-    stop.
+    Answers that claim; None where nothing follows, or where somebody else has taken it. `is_over` says that nothing
+    will be sent any more.
     """
-    marker, also = due_marker(claim, sending=sending)
+    marker, also = due_marker(claim, sending=not is_over, now=now)
     if claim.has_place:
         also.append(lane_step(claim))
     if following is None:
         return await claim.settle(due_marker=marker, also=also)
-    return await claim.settle(due_marker=marker, also=also, following=following, following_lease=token_hex(8))
+    return await claim.settle(
+        due_marker=marker, also=also, following=following, following_lease=token_hex(8), following_stopped=is_over
+    )
 
 
-def due_marker(claim: Claim, *, sending: bool) -> tuple[str, list[Operation]]:
+def due_marker(claim: Claim, *, sending: bool, now: float) -> tuple[str, list[Operation]]:
     """The marker that a batch's leftovers need from now on, and the operations that bring it about."""
     due_at = claim.deliveries.left_until(sending=sending)
-    marker = "" if due_at is None else due_key(due_at, claim.number)
+    # What is due at once lines up behind what has been due for longer.
+    marker = "" if due_at is None else due_key(due_at or now, claim.number)
     if marker == claim.due_marker:
         return marker, []
     operations = [delete(claim.due_marker)] if claim.due_marker else []

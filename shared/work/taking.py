@@ -8,7 +8,7 @@ from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.domain.revisions import begin
 from shared.nudging import Nudging
 from shared.ports import Clock
-from shared.storage.broadcast_keys import due_key, parked_key
+from shared.storage.broadcast_keys import due_at, parked_key
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.rows import delete, upsert
 from shared.telemetry import log_event
@@ -48,7 +48,7 @@ class Taking:
         is_left = not progress.placed and not progress.due_marker
         if is_left and (progress.is_final or progress.fruitless >= MOST_FRUITLESS):
             return None
-        stopped = await self._heads.is_stopped(broadcast.id)
+        stopped = await self._heads.is_over(broadcast.id)
         if await self._heads.is_held(broadcast.id) or (stopped and not broadcast.revision):
             # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
             return None
@@ -70,8 +70,14 @@ class Taking:
 
     async def hand_on_what_is_due(self, claim: Claim) -> None:
         """Nudge whose turn it is with a batch that was settled while something of it is due at once."""
-        if claim.due_marker == due_key(0.0, claim.number):
+        if claim.due_marker and due_at(claim.due_marker) <= self._clock.now():
             await self._hand_on(claim.broadcast.id, claim.number)
+
+    async def leave_to_others(self, broadcast_id: str, number: int) -> None:
+        """Hand a batch on that needs nothing of this worker, who cannot work for now."""
+        batch = await self._store.batch(broadcast_id, number)
+        if batch is not None and not self._is_my_turn(batch, stopped=False):
+            await self._hand_on(broadcast_id, number)
 
     async def _hand_on(self, broadcast_id: str, number: int) -> None:
         await (self._nudging.send if self._installing else self._nudging.install)(broadcast_id, number)

@@ -114,11 +114,16 @@ class LaneWalk:
                 return
         await self._look_for_the_end(broadcast)
 
+    async def leave_to_others(self, broadcast: Broadcast, number: int) -> None:
+        """Have a batch worked on by others where it needs nothing of this worker, who cannot work for now."""
+        await self._taking.leave_to_others(broadcast.id, number)
+
     async def _settle(self, claim: Claim, *, may_go_on: bool) -> Claim | None:
         """Give the batch back, and have the next one of its lane for it where there is time; the claim of that one."""
-        stopped = await self._heads.is_stopped(claim.broadcast.id)
+        # What a pause holds is still to be sent, and must be found again.
+        is_over = await self._heads.is_over(claim.broadcast.id)
         following = await self._taking.following(claim) if may_go_on and claim.has_place else None
-        return await settle_batch(claim, sending=not stopped, following=following)
+        return await settle_batch(claim, is_over=is_over, following=following, now=self._clock.now())
 
     async def _look_for_the_end(self, broadcast: Broadcast) -> None:
         """Have the broadcast closed, or its slow start go on, once all lanes are through; the sweep does it else."""

@@ -354,6 +354,8 @@ class Promises:
             self.fail(f"{self._name(row)}: {planned + len(row.recipients)} are planned first, not {ramp.people}")
         if not all(other.was_tried for other in seen.rows.values() if other.is_first) and not seen.parked:
             self.fail(f"{self._name(row)}: planned before the first {ramp.people} were tried")
+        if any(Outcome.PENDING.value in other.outcomes for other in seen.rows.values() if other.is_first):
+            self.fail(f"{self._name(row)}: planned before the message of each of the first {ramp.people} was tried")
         waited = self._now() - seen.first_planned_at
         if waited < ramp.wait - 1.0:
             self.fail(f"{self._name(row)}: planned {waited:.1f} s after the first, not {ramp.wait:.0f}")
