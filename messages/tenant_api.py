@@ -34,7 +34,7 @@ class TenantApi:
         return await self._answer(tenant)
 
     async def resume(self, tenant: str) -> Answer:
-        """Let the tenant's broadcasts go on, and wake them; what this leaves out the sweep wakes within a minute."""
+        """Let the tenant's broadcasts go on, and wake them; what this leaves out the sweep finds."""
         tenant = known_tenant(tenant, self._tenants)
         await self._switch(tenant).go_on()
         log_event(logger, "tenant_resumed", level=logging.WARNING, tenant=tenant)

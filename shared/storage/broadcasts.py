@@ -2,8 +2,8 @@
 
     head, content!r, cursor, run!name!part, batch!n, prints!n, counts, lane!r!k, due!time!n, parked!n
 
-Everything of a broadcast shares a partition, so a step over two rows is one transaction. `install!n` and
-`install_lane!k` are reserved for people who must be given the app first.
+Everything of a broadcast shares a partition, so a step over two rows is one transaction. Batches of people who must be
+given the app first are numbered from 50,000,000, and their lanes from 50.
 """
 
 from collections.abc import AsyncIterator, Sequence
