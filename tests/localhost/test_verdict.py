@@ -1,10 +1,11 @@
 """The demo's verdict: agreement is exit code 0, and every difference is named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from localhost.verdict import Delivered, judge
+from localhost.verdict import Delivered, Installs, judge
 
 
 def test_agreement_has_no_disagreements() -> None:
@@ -31,6 +32,32 @@ def test_difference_becomes_a_sentence(report: dict[str, Any], ledger: dict[str,
 
     assert any(sentence in disagreement for disagreement in verdict.disagreements)
     assert verdict.to_json()["agrees"] is False
+
+
+INSTALLS = Installs(wanted=30, refused={"blocked_by_user": 2}, now=30, twice=0)
+
+
+def test_those_who_were_given_the_app_are_told() -> None:
+    verdict = judge(people=100, report=a_report(), deferred=0, delivered=a_ledger(), seconds=3.0, installs=INSTALLS)
+
+    assert verdict.disagreements == ()
+    assert verdict.to_json()["installed_now"] == 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"now": 29}, "for 29 people, 30 were to get it"),
+        ({"twice": 1}, "1 people were given the app twice"),
+        ({"refused": {"user_not_found": 2}}, "reasons are {'blocked_by_user': 2}, not {'user_not_found': 2}"),
+    ],
+)
+def test_difference_in_installs_becomes_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+    installs = replace(INSTALLS, **changes)
+
+    verdict = judge(people=100, report=a_report(), deferred=0, delivered=a_ledger(), seconds=3.0, installs=installs)
+
+    assert any(sentence in disagreement for disagreement in verdict.disagreements)
 
 
 def a_report(**changes: Any) -> dict[str, Any]:
