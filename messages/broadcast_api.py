@@ -35,7 +35,10 @@ _ID = re.compile(r"[0-9a-z]{20}")
 
 
 class BroadcastApi:
-    """Answers requests. `new_key` makes a key for a request that brings none."""
+    """Answers requests. `new_key` makes a key for a request that brings none.
+
+    With `takes_names` people may be named by sign-in name or mail.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class BroadcastApi:
         clock: Clock,
         tenants: Collection[str],
         new_key: Callable[[], str],
+        takes_names: bool = False,
     ) -> None:
         self._acceptance = acceptance
         self._broadcasts = broadcasts
@@ -57,6 +61,7 @@ class BroadcastApi:
         self._clock = clock
         self._tenants = tenants
         self._new_key = new_key
+        self._takes_names = takes_names
         self._reports = reports
         self._person_reports = PersonReports(broadcasts, directory, search=search, clock=clock)
 
@@ -69,7 +74,9 @@ class BroadcastApi:
         except InvalidRequest as error:
             raise malformed(error) from error
         document, found = with_key(document, key_header)
-        request = read_request(document, tenants=self._tenants, key=self._new_key(), found=found)
+        request = read_request(
+            document, tenants=self._tenants, key=self._new_key(), found=found, takes_names=self._takes_names
+        )
         accepted = await self._acceptance.accept(request)
         links = Links(url)
         return json_answer(

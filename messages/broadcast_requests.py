@@ -28,17 +28,26 @@ class BroadcastRequests:
     """Takes what the queue `broadcasts`, and its poison queue, bring."""
 
     def __init__(
-        self, *, acceptance: Acceptance, rejections: Rejections, clock: Clock, tenants: Collection[str]
+        self,
+        *,
+        acceptance: Acceptance,
+        rejections: Rejections,
+        clock: Clock,
+        tenants: Collection[str],
+        takes_names: bool = False,
     ) -> None:
         self._acceptance = acceptance
         self._rejections = rejections
         self._clock = clock
         self._tenants = tenants
+        self._takes_names = takes_names
 
     async def receive(self, body: bytes, *, message_id: str) -> Accepted | Rejection:
         """Accept a message, or record why not. Without a key of its own the message's id is the key."""
         try:
-            request = read_request(read_json_object(body), tenants=self._tenants, key=message_id)
+            request = read_request(
+                read_json_object(body), tenants=self._tenants, key=message_id, takes_names=self._takes_names
+            )
             return await self._acceptance.accept(request)
         except InvalidRequest as error:
             faults = error.faults

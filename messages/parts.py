@@ -50,6 +50,7 @@ def broadcast_api(app: App) -> BroadcastApi:
         clock=app.clock,
         tenants=app.settings.tenants,
         new_key=lambda: uuid4().hex,
+        takes_names=app.settings.takes_names,
     )
 
 
@@ -69,7 +70,11 @@ def wishes(app: App) -> Wishes:
 def broadcast_requests(app: App) -> BroadcastRequests:
     """What takes requests from the queue."""
     return BroadcastRequests(
-        acceptance=app.acceptance, rejections=app.rejections, clock=app.clock, tenants=app.settings.tenants
+        acceptance=app.acceptance,
+        rejections=app.rejections,
+        clock=app.clock,
+        tenants=app.settings.tenants,
+        takes_names=app.settings.takes_names,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from messages.problems import bad_query, unknown_tenant
-from shared.domain.recipients import OBJECT_ID, THREAD_ID, RecipientKind, recipient_key
+from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, RecipientKind, recipient_key
 
 OBJECT_ID_WORDS = "this must be a person's Entra object id: a GUID"
 _TOKEN = re.compile(r"[0-9a-z!]{1,200}")
@@ -65,12 +65,17 @@ def known_tenant(tenant: str, tenants: Collection[str]) -> str:
 
 
 def recipient_keys(recipient: str) -> tuple[str, ...]:
-    """The keys that an id can stand for: a person, or a channel or chat, which look alike. Raises Problem."""
+    """The keys that an id can stand for: a person, or a channel or chat, which look alike; or an unknown name.
+
+    Raises Problem.
+    """
     given = recipient.strip()
     if OBJECT_ID.fullmatch(given.lower()):
         return (recipient_key(RecipientKind.USER, given),)
     if THREAD_ID.fullmatch(given):
         return recipient_key(RecipientKind.CHANNEL, given), recipient_key(RecipientKind.CHAT, given)
+    if PERSON_NAME.fullmatch(given):
+        return (recipient_key(RecipientKind.NAME, given),)
     raise bad_query({"recipient": f"{OBJECT_ID_WORDS}, or Teams' id of a channel or chat, beginning with 19:"})
 
 

@@ -13,7 +13,7 @@ from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, P
 from shared.domain.outcomes import Outcome
 from shared.domain.pacing import URGENT_SHARE
 from shared.domain.plans import Cursor
-from shared.domain.recipients import identifier_of, kind_of
+from shared.domain.recipients import identifier_of, is_name, kind_of
 from shared.domain.rehearsals import Mode, Prospect, requests_for, unpack_prospects
 from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report
 from shared.domain.revisions import Revised, RevisionKind
@@ -203,7 +203,7 @@ def _delivery(batch: Batch, position: int, outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state.value,
         "reason": outcome.reason.value if outcome.reason else None,
         # A note is only kept where one try was not enough.
-        "attempts": note.attempts or int(outcome.state in TRIED),
+        "attempts": note.attempts or int(outcome.state in TRIED and not is_name(key)),
         "activity_id": batch.progress.activity_ids.get(position),
         "due_at": instant(note.due_at) if outcome is Outcome.DEFERRED else None,
     }

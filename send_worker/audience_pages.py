@@ -6,6 +6,7 @@ Those that are read from Microsoft Graph are in `directory_pages.py`.
 from bisect import bisect_right
 
 from send_worker.directory_pages import DirectoryPages
+from send_worker.named_people import NamedPeople
 from shared.domain.audience import Audience, Derived, Source
 from shared.domain.broadcasts import LEASE_SECONDS, count_as
 from shared.domain.lanes import BATCH_SIZE
@@ -24,22 +25,32 @@ class AudiencePages:
     """Reads any source of an audience. What one keeps in a token is its own affair."""
 
     def __init__(
-        self, conversations: Conversations, broadcasts: Broadcasts, clock: Clock, directory: DirectoryPages
+        self,
+        conversations: Conversations,
+        broadcasts: Broadcasts,
+        clock: Clock,
+        *,
+        directory: DirectoryPages,
+        names: NamedPeople,
     ) -> None:
         self._conversations = conversations
         self._broadcasts = broadcasts
         self._clock = clock
         self._directory = directory
+        self._names = names
 
     async def page(self, tenant: str, audience: Audience, source: Source, token: str, limit: int) -> Page:
         """Some recipients from `token` on, about `limit` of them. An empty token is the source's start.
 
         Tokens of Herald's own tables never expire. Raises DirectoryError where a source is read from Graph.
         """
-        if source.is_in_directory:
+        if source in (Source.GROUPS, Source.TENANT):
             return await self._directory.page(tenant, audience, source, token)
+        if source is Source.NAMES:
+            return await self._names.page(tenant, audience.names, token)
         keys, following = await self._stored(tenant, audience, source, token, limit)
-        return Page(keys=keys, token=following)
+        # Who was not found for an earlier broadcast may be there by now.
+        return Page(keys=await self._names.resolve(tenant, keys), token=following)
 
     async def _stored(
         self, tenant: str, audience: Audience, source: Source, token: str, limit: int

@@ -6,7 +6,9 @@ from send_worker.audience_pages import AudiencePages
 from send_worker.closing import Closing
 from send_worker.collecting import Collecting
 from send_worker.counting import Counting
+from send_worker.directory_calls import DirectoryCalls
 from send_worker.directory_pages import DirectoryPages
+from send_worker.named_people import NamedPeople
 from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
 from send_worker.retention import Retention
@@ -27,7 +29,8 @@ class Pipeline:
 def build_pipeline(app: App) -> Pipeline:
     """Build the pipeline of an app."""
     store, clock = app.broadcasts, app.clock
-    pages = AudiencePages(app.conversations, store, clock, DirectoryPages(app.graph))
+    calls = DirectoryCalls(app.graph)
+    pages = AudiencePages(app.conversations, store, clock, directory=DirectoryPages(calls), names=NamedPeople(calls))
     return Pipeline(
         planner=Planner(
             store,

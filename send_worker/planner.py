@@ -35,6 +35,8 @@ from shared.work.elapsed import monotonic
 
 BUDGET_SECONDS = 60.0
 """A planner works for so long, then nudges itself."""
+MIXED = "mixed"
+"""The kind of a run whose keys may stand in any other one."""
 TICK_SECONDS = 60.0
 SHORT_REST = 45.0
 """A rest that is over before the sweep takes the plan for one that stands still."""
@@ -200,6 +202,6 @@ class Planner:
         for name in earlier:
             # One earlier run at a time is in memory: at most a mebibyte of ids.
             kind, known = await self._store.runs.read(broadcast_id, name)
-            if kind == cursor.kind:
+            if kind == cursor.kind or MIXED in (kind, cursor.kind):
                 keys = leave_out(keys, [known])
         return keys

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import Reason
-from shared.domain.recipients import THREAD_ID
+from shared.domain.recipients import PERSON_NAME, THREAD_ID
 from shared.domain.rehearsals import Mode
 from shared.field_rules import (
     BROADCAST_PATTERN,
@@ -26,6 +26,7 @@ from shared.field_rules import (
     group_id,
     life_span,
     optional,
+    person,
     spoken_text,
     team_id,
     tenant_id,
@@ -41,6 +42,11 @@ UserId = Annotated[str, AfterValidator(user_id), Field(json_schema_extra={"patte
 _THREAD_SCHEMA: dict[str, Any] = {"pattern": f"^{THREAD_ID.pattern}$"}
 ChannelId = Annotated[str, AfterValidator(channel_id), Field(json_schema_extra=_THREAD_SCHEMA)]
 ChatId = Annotated[str, AfterValidator(chat_id), Field(json_schema_extra=_THREAD_SCHEMA)]
+Person = Annotated[
+    str,
+    AfterValidator(person),
+    Field(json_schema_extra={"anyOf": [{"pattern": GUID_PATTERN}, {"pattern": f"^{PERSON_NAME.pattern}$"}]}),
+]
 GroupId = Annotated[str, AfterValidator(group_id), Field(json_schema_extra={"pattern": GUID_PATTERN})]
 TeamId = Annotated[str, AfterValidator(team_id), Field(json_schema_extra=_THREAD_SCHEMA)]
 
@@ -67,7 +73,10 @@ class AudienceBody(_Part):
 
     model_config = ConfigDict(json_schema_extra=_AUDIENCE_SCHEMA)
 
-    users: Annotated[list[UserId] | None, Field(description="Entra object ids of people.")] = None
+    users: Annotated[
+        list[Person] | None,
+        Field(description="People: Entra object ids; sign-in names and mails where the app is set up to look them up."),
+    ] = None
     channels: Annotated[list[ChannelId] | None, Field(description="Teams' ids of channels.")] = None
     chats: Annotated[list[ChatId] | None, Field(description="Teams' ids of group chats.")] = None
     teams: Annotated[list[TeamId] | None, Field(description="Teams' ids of teams: their General channels.")] = None

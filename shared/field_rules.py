@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic_core import PydanticCustomError
 
-from shared.domain.recipients import OBJECT_ID, THREAD_ID
+from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID
 
 LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
@@ -26,6 +26,18 @@ def wrong(detail: str) -> PydanticCustomError:
     return PydanticCustomError("herald", "{detail}", {"detail": detail})
 
 
+NAME_REFUSED = (
+    "this is a sign-in name: give the person's Entra object id (a GUID), which Microsoft Graph tells at "
+    "/users/{name}?$select=id"
+)
+
+
+def person(value: str) -> str:
+    """A person's object id, sign-in name or mail, in lower case."""
+    folded = value.strip().lower()
+    return folded if PERSON_NAME.fullmatch(folded) else user_id(value)
+
+
 def user_id(value: str) -> str:
     """A person's object id in lower case."""
     folded = value.strip().lower()
@@ -34,10 +46,7 @@ def user_id(value: str) -> str:
     if THREAD_ID.fullmatch(value):
         raise wrong("this is a conversation: name it under channels, chats or teams")
     if "@" in value:
-        raise wrong(
-            "this is a sign-in name: give the person's Entra object id (a GUID), which Microsoft Graph tells at "
-            "/users/{name}?$select=id"
-        )
+        raise wrong(NAME_REFUSED)
     if value.startswith(("29:", "8:")):
         raise wrong("this is an id of Teams' own: give the person's Entra object id (a GUID), there called aadObjectId")
     raise wrong("this must be the Entra object id of a person: a GUID such as 5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21")

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from shared.domain.batches import Recipient
-from shared.domain.recipients import RecipientKind, identifier_of, kind_of
+from shared.domain.recipients import RecipientKind, identifier_of, is_name, kind_of
 from shared.domain.references import Reference, ReferenceState
 from shared.storage.conversations import Conversations
 from shared.teams.protocol import quote_conversation_id
@@ -30,7 +30,7 @@ class Lookup:
 
     async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
         """The recipients in the order of their keys, which are sorted where there are more than 100."""
-        known = await self._known(tenant, keys)
+        known = await self._known(tenant, [key for key in keys if not is_name(key)])
         fallback = await self._fallback(tenant, known)
         return [_recipient(key, known.get(key), fallback) for key in keys]
 
@@ -81,6 +81,8 @@ def _recipient(key: str, reference: Reference | None, fallback: str) -> Recipien
     """What a sender needs: channels and chats are their own conversation, a person without one is named by id."""
     kind, identifier = kind_of(key), identifier_of(key)
     service_url = (reference and reference.service_url) or fallback
+    if is_name(key):
+        return Recipient(key=key, service_url=service_url)
     if kind is not RecipientKind.USER:
         return Recipient(key=key, conversation=quote_conversation_id(identifier), service_url=service_url)
     # A person who blocked the bot is tried once by each broadcast: nobody tells when a block ends.

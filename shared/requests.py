@@ -14,12 +14,12 @@ from shared.contract import AudienceBody, ContentBody, EditBody, OptionsBody, Ra
 from shared.domain.audience import Audience, Derived
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import Outcome
-from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
+from shared.domain.recipients import OBJECT_ID, PERSON_NAME, RecipientKind, recipient_key
 from shared.domain.rehearsals import Mode, Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
-from shared.field_rules import MOST_IDS, read_duration
+from shared.field_rules import MOST_IDS, NAME_REFUSED, read_duration
 
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
@@ -28,11 +28,16 @@ _NAMED = ("users", "channels", "chats", "teams", "groups")
 
 
 def read_request(
-    document: Mapping[str, Any], *, tenants: Collection[str], key: str, found: Sequence[Fault] = ()
+    document: Mapping[str, Any],
+    *,
+    tenants: Collection[str],
+    key: str,
+    found: Sequence[Fault] = (),
+    takes_names: bool = False,
 ) -> BroadcastRequest:
     """Read a request. `key` stands in where it has none of its own, and `found` was found wrong beside it.
 
-    Raises InvalidRequest with all of its faults.
+    With `takes_names` people may be named by sign-in name or mail. Raises InvalidRequest with all of its faults.
     """
     faults = list(found)
     body: RequestBody | None = None
@@ -46,6 +51,8 @@ def read_request(
     # These rules look at several fields, so they read the document itself: they hold whatever else is wrong with it.
     faults += _tenant_faults(document.get("tenant"), tenants)
     faults += _audience_faults(document.get("audience"))
+    if not takes_names:
+        faults += _name_faults(document.get("audience"))
     faults += _content_faults(document.get("content"))
     faults += _options_faults(document.get("options"))
     if faults or body is None:
@@ -120,6 +127,15 @@ def _audience_faults(given: object) -> list[Fault]:
         )
         for index, chat in enumerate(lists.get("chats", ()))
         if isinstance(chat, str) and chat in channels
+    ]
+
+
+def _name_faults(given: object) -> list[Fault]:
+    users = given.get("users") if isinstance(given, Mapping) else None
+    return [
+        Fault(pointer=f"/audience/users/{index}", detail=NAME_REFUSED)
+        for index, one in enumerate(users if isinstance(users, list) else ())
+        if isinstance(one, str) and PERSON_NAME.fullmatch(one.strip())
     ]
 
 
@@ -229,8 +245,11 @@ def _audience(body: AudienceBody) -> Audience:
     channels = [*(body.channels or ()), *(body.teams or ())]
     conversations = {recipient_key(RecipientKind.CHANNEL, one) for one in channels}
     conversations |= {recipient_key(RecipientKind.CHAT, one) for one in body.chats or ()}
+    people = set(body.users or ())
+    names = {one for one in people if "@" in one}
     return Audience(
-        users=tuple(sorted({recipient_key(RecipientKind.USER, one) for one in body.users or ()})),
+        users=tuple(sorted(recipient_key(RecipientKind.USER, one) for one in people - names)),
+        names=tuple(sorted(recipient_key(RecipientKind.NAME, one) for one in names)),
         conversations=tuple(sorted(conversations)),
         everyone_installed=body.everyone == "installed",
         everyone_in_tenant=body.everyone == "tenant",

@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     """The Teams app's id in the tenant's catalogue."""
     teams_app_external_id: Annotated[str, Field(alias="HERALD_TEAMS_APP_EXTERNAL_ID")] = ""
     """The Teams app's id in its manifest."""
+    sign_in_names: Annotated[bool | None, Field(alias="HERALD_SIGN_IN_NAMES")] = None
     retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
     service_url_override: Annotated[str, Field(alias="HERALD_SERVICE_URL")] = ""
@@ -193,6 +194,11 @@ class Settings(BaseSettings):
     def installs_app(self) -> bool:
         """Whether Herald installs the Teams app for people who do not have it: one of the app's ids is set."""
         return bool(self.teams_app_id or self.teams_app_external_id)
+
+    @property
+    def takes_names(self) -> bool:
+        """Whether people may be named by sign-in name or mail; unless told otherwise where Herald installs the app."""
+        return self.installs_app if self.sign_in_names is None else self.sign_in_names
 
     @property
     def retention(self) -> timedelta | None:

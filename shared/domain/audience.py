@@ -14,18 +14,17 @@ class Source(StrEnum):
     INSTALLED = "installed"
     DERIVED_USERS = "derived_users"
     DERIVED_CONVERSATIONS = "derived_conversations"
+    NAMES = "names"
     GROUPS = "groups"
     TENANT = "tenant"
 
     @property
     def kind(self) -> str:
-        """`user` where the keys are people's object ids, `text` where they are conversations."""
-        return "text" if self in (Source.CONVERSATIONS, Source.DERIVED_CONVERSATIONS) else "user"
-
-    @property
-    def is_in_directory(self) -> bool:
-        """Whether it is read from Microsoft Graph, and not from Herald's own tables."""
-        return self in (Source.GROUPS, Source.TENANT)
+        """`user` where the keys are people's object ids, `text` where they are conversations, `mixed` for any keys."""
+        if self in (Source.NAMES, Source.DERIVED_CONVERSATIONS):
+            # Names become people where these are found. Those of another broadcast stand among its conversations.
+            return "mixed"
+        return "text" if self is Source.CONVERSATIONS else "user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +43,8 @@ class Audience:
     conversations: tuple[str, ...] = ()
     everyone_installed: bool = False
     derived: Derived | None = None
+    names: tuple[str, ...] = ()
+    """Keys of people by sign-in name or mail."""
     groups: tuple[str, ...] = ()
     """Object ids of Entra groups, whose members are meant, also by way of groups inside them."""
     everyone_in_tenant: bool = False
@@ -58,6 +59,7 @@ class Audience:
             Source.INSTALLED: self.everyone_installed,
             Source.DERIVED_USERS: self.derived is not None,
             Source.DERIVED_CONVERSATIONS: self.derived is not None,
+            Source.NAMES: bool(self.names),
             Source.GROUPS: bool(self.groups),
             Source.TENANT: self.everyone_in_tenant,
         }
@@ -65,13 +67,14 @@ class Audience:
 
     @property
     def explicit(self) -> tuple[str, ...]:
-        """The recipients that were named one by one."""
+        """The recipients that were named one by one, by their ids."""
         return self.users + self.conversations
 
     @property
     def is_explicit(self) -> bool:
-        """Whether every recipient was named one by one."""
-        return not (self.everyone_installed or self.derived or self.groups or self.everyone_in_tenant)
+        """Whether every recipient was named one by one, by its id."""
+        read = (self.everyone_installed, self.derived, self.names, self.groups, self.everyone_in_tenant)
+        return not any(read)
 
 
 def pack_audience(audience: Audience) -> bytes:
@@ -88,6 +91,7 @@ def unpack_audience(data: bytes) -> Audience:
         conversations=tuple(packed["conversations"]),
         everyone_installed=packed["everyone_installed"],
         derived=Derived(**derived) if derived else None,
+        names=tuple(packed["names"]),
         groups=tuple(packed["groups"]),
         everyone_in_tenant=packed["everyone_in_tenant"],
     )

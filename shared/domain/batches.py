@@ -1,9 +1,10 @@
 """A batch: up to 100 deliveries in one row, written once by the planner and from then on by its lease holder alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.outcomes import Outcome
+from shared.domain.recipients import is_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,13 @@ class Batch:
     def is_held(self, lease_seconds: float) -> bool:
         """Whether somebody's lease on it is live."""
         return bool(self.lease) and self.age <= lease_seconds
+
+
+def planned_progress(recipients: Sequence[Recipient], outcome: Outcome) -> Progress:
+    """The progress of a batch as it is planned: at one outcome all but those whom the directory does not know."""
+    return Progress(
+        outcomes="".join(Outcome.USER_NOT_FOUND.value if is_name(one.key) else outcome.value for one in recipients)
+    )
 
 
 def new_progress(size: int, outcome: Outcome = Outcome.PENDING) -> Progress:

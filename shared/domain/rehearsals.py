@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from shared.domain.batches import Recipient
 from shared.domain.plans import is_stranger
+from shared.domain.recipients import is_name
 
 
 class Mode(StrEnum):
@@ -33,6 +34,8 @@ class Prospect(StrEnum):
     """The last answer was that the person, or an admin, blocked the bot. One try is made all the same."""
     TO_INSTALL = "to_install"
     """No chat with the person is known: the app has to be installed first."""
+    NOT_FOUND = "user_not_found"
+    """The directory knows nobody of this name."""
     OPTED_OUT = "opted_out"
 
 
@@ -51,6 +54,8 @@ def room_in_ramp(ramp: Ramp | None, *, planned: int, is_over: bool) -> int | Non
 
 def prospect_of(recipient: Recipient) -> Prospect:
     """What is to be expected of a recipient, as far as Herald's own references tell."""
+    if is_name(recipient.key):
+        return Prospect.NOT_FOUND
     if recipient.is_blocked:
         return Prospect.BLOCKED
     return Prospect.TO_INSTALL if is_stranger(recipient) else Prospect.REACHABLE
@@ -70,4 +75,4 @@ def unpack_prospects(packed: str) -> Counter[Prospect]:
 
 def requests_for(counts: Counter[Prospect]) -> int:
     """How many requests to the Connector the recipients take: a chat that must be created takes two."""
-    return counts.total() + counts[Prospect.TO_INSTALL]
+    return counts.total() + counts[Prospect.TO_INSTALL] - counts[Prospect.NOT_FOUND]

@@ -102,14 +102,6 @@ class GraphClient:
         """
         return next_page(request, response, graph_url=self._graph_url)
 
-    async def renew(self, tenant: str) -> None:
-        """Have the next request fetch a token, unless the one at hand is younger than a minute.
-
-        Permissions that an admin has given are in new tokens alone. Raises TokenRefused or TokenUnavailable.
-        """
-        tokens = self._of(tenant)
-        tokens.drop(await tokens.token())
-
     async def authorize(self, tenant: str) -> None:
         """Make sure that a token for the tenant is at hand. Raises TokenRefused or TokenUnavailable."""
         await self._of(tenant).token()

@@ -69,14 +69,15 @@ def people_in(response: Response, *, by_link: bool) -> People | Trouble:
     guests and disabled accounts, so that counts as REFUSED, too.
     """
     if not response.is_success:
-        return _trouble(response, by_link=by_link)
+        return trouble_of(response, by_link=by_link)
     values = response.body.get("value")
     if not isinstance(values, list):
         return Trouble.WAITING
     return _sorted_out(values)
 
 
-def _trouble(response: Response, *, by_link: bool) -> Trouble:
+def trouble_of(response: Response, *, by_link: bool = False) -> Trouble:
+    """What an answer that is no success means."""
     if response.is_transient:
         return Trouble.WAITING
     if response.status == 404:

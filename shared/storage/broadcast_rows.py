@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from shared.domain.batches import Batch, Note, Progress, Recipient, new_progress
+from shared.domain.batches import Batch, Note, Progress, Recipient, planned_progress
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
 from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
@@ -110,7 +110,7 @@ def unpack_run(values: Values) -> tuple[str, list[str]]:
 
 
 def pack_new_batch(recipients: tuple[Recipient, ...], outcome: Outcome = Outcome.PENDING) -> dict[str, Value]:
-    """A batch row as the planner writes it, all deliveries at one outcome.
+    """A batch row as the planner writes it, all deliveries at one outcome but those of unknown people.
 
     Service URLs repeat, so each recipient names its own by number.
     """
@@ -122,7 +122,7 @@ def pack_new_batch(recipients: tuple[Recipient, ...], outcome: Outcome = Outcome
             for one in recipients
         ],
     }
-    fresh = pack_progress(new_progress(len(recipients), outcome))
+    fresh = pack_progress(planned_progress(recipients, outcome))
     return fresh | pack_bytes("recipients", orjson.dumps(packed)) | {"lease": "", "writer": "", "writes": 0}
 
 

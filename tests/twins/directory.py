@@ -1,6 +1,7 @@
 """A directory in memory, as Graph tells of it: users and groups in pages. Links can expire, pages may overlap."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ class Account:
     id: str
     is_guest: bool = False
     is_enabled: bool = True
+    upn: str = ""
+    mail: str = ""
 
 
 class MemoryDirectory(MemoryGraph):
@@ -51,7 +54,6 @@ class MemoryDirectory(MemoryGraph):
         self.groups = {name: list(members) for name, members in (groups or {}).items()}
         self.asked: list[str] = []
         """The paths of all requests for pages."""
-        self.renewed = 0
         self.is_readable = True
         """Whether the app may see more than ids."""
         self.fault = fault
@@ -66,10 +68,6 @@ class MemoryDirectory(MemoryGraph):
     def next_page(self, request: Request, response: Response) -> Request | None:
         """As the client does it."""
         return next_page(request, response, graph_url=GRAPH_URL)
-
-    async def renew(self, tenant: str) -> None:  # noqa: ARG002
-        """Count how often a new token was wanted."""
-        self.renewed += 1
 
     async def send_all(self, tenant: str, requests: Sequence[Request]) -> list[Response]:
         """Answer pages here, and all else as the Graph that gives the app."""
@@ -87,6 +85,8 @@ class MemoryDirectory(MemoryGraph):
             raise fault("asked for")
         parts = urlsplit(request.path)
         options = parse_qs(parts.query)
+        if "$filter" in options:
+            return self._named(options["$filter"][0])
         found = self._listed(parts.path)
         if found is None:
             return refusal(404, "Request_ResourceNotFound")
@@ -101,6 +101,13 @@ class MemoryDirectory(MemoryGraph):
         if end < len(found):
             body["@odata.nextLink"] = f"{GRAPH_URL}{parts.path}?$skiptoken={self._issue}-{end}"
         return Response(status=200, body=body)
+
+    def _named(self, condition: str) -> Response:
+        name, _, values = condition.partition(" in ")
+        wanted = set(re.findall(r"'((?:[^']|'')*)'", values.lower()))
+        named = [(one, one.mail if name == "mail" else one.upn) for one in self.users]
+        found = [{"id": one.id, name: text} for one, text in named if text.lower().replace("'", "''") in wanted]
+        return Response(status=200, body={"value": found})
 
     def _listed(self, path: str) -> list[Account] | None:
         return self.users if path == "/users" else self.groups.get(path.split("/")[2])

@@ -139,6 +139,7 @@ class World:
         *,
         users: Sequence[int] = (),
         everyone: bool = False,
+        names: Sequence[str] = (),
         groups: Sequence[str] = (),
         tenant: bool = False,
         key: str = "k",
@@ -150,7 +151,11 @@ class World:
             tenant=TENANT,
             key=key,
             audience=Audience(
-                users=keys, everyone_installed=everyone, groups=tuple(sorted(groups)), everyone_in_tenant=tenant
+                users=keys,
+                everyone_installed=everyone,
+                names=tuple(sorted(recipient_key(RecipientKind.NAME, name) for name in names)),
+                groups=tuple(sorted(groups)),
+                everyone_in_tenant=tenant,
             ),
             content=Content(text="Hello"),
             **options,

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from send_worker.directory_calls import DirectoryCalls
 from send_worker.directory_pages import DirectoryPages
+from send_worker.named_people import NamedPeople
 from shared.domain.audience import Audience, Source
 from shared.domain.pages import Skip
+from shared.domain.recipients import RecipientKind, identifier_of, recipient_key
 from shared.errors import DirectoryRefused, DirectoryUnavailable, PageExpired
 from shared.tokens.credentials import graph_tokens
 from simulator.config import Config
@@ -30,7 +33,7 @@ async def teams(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
 @pytest.fixture
 async def pages(teams: StandIn) -> AsyncIterator[DirectoryPages]:
     async with a_herald(teams, settings_of(teams)) as herald:
-        yield DirectoryPages(herald.client)
+        yield DirectoryPages(DirectoryCalls(herald.client))
 
 
 class Read:
@@ -122,11 +125,7 @@ async def test_consent_that_is_given_later_is_met_by_a_new_token(teams: StandIn)
     teams.consent()
     vault = Vault([without, await graph_tokens(settings, tenant).token()])
     async with a_herald(teams, settings, tokens_of=vault.source) as herald:
-        read = Read(DirectoryPages(herald.client), teams, Audience(groups=(group.id,)), Source.GROUPS)
-        await herald.client.authorize(tenant)
-        # A token that is younger than a minute is kept: a new one would be no other.
-        vault.now = 61.0
-
+        read = Read(DirectoryPages(DirectoryCalls(herald.client)), teams, Audience(groups=(group.id,)), Source.GROUPS)
         with pytest.raises(DirectoryRefused, match="403 Authorization_RequestDenied"):
             await read.next()
         await read.next()
@@ -151,3 +150,16 @@ async def test_a_directory_that_fails_is_asked_again_later(teams: StandIn, pages
 
     assert caught.value.retry_after == 7
     await read.to_the_end()
+
+
+async def test_people_are_found_by_sign_in_name_and_by_mail(teams: StandIn) -> None:
+    by_upn, by_mail = teams.add_people(35), teams.add_people(5, guest=True)
+    assert all(one.mail != one.upn for one in by_mail)
+    lost = ["nobody@contoso.example", "o'nobody#ext#@contoso.example"]
+    named = [*(one.upn.upper() for one in by_upn), *(one.mail for one in by_mail), *lost]
+    keys = sorted(recipient_key(RecipientKind.NAME, name) for name in named)
+    async with a_herald(teams, settings_of(teams)) as herald:
+        found = await NamedPeople(DirectoryCalls(herald.client)).resolve(teams.tenant_id, keys)
+
+    assert {key for key in found if key.startswith("user!")} == keys_of([*by_upn, *by_mail])
+    assert sorted(identifier_of(key) for key in found if key.startswith("name!")) == lost

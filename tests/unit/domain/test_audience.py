@@ -12,6 +12,7 @@ audiences = st.builds(
     conversations=st.lists(st.text()).map(tuple),
     everyone_installed=st.booleans(),
     derived=st.none() | st.builds(Derived, broadcast=st.text(), outcomes=st.text()),
+    names=st.lists(st.text()).map(tuple),
     groups=st.lists(st.text()).map(tuple),
     everyone_in_tenant=st.booleans(),
 )
@@ -50,13 +51,14 @@ def test_sources_are_the_parts_that_are_not_empty(audience: Audience, sources: t
     assert audience.sources == sources
 
 
-def test_conversations_are_texts_and_all_others_are_people() -> None:
+def test_conversations_are_texts_and_names_are_mixed_with_people() -> None:
     assert {source: source.kind for source in Source} == {
         Source.USERS: "user",
         Source.CONVERSATIONS: "text",
         Source.INSTALLED: "user",
         Source.DERIVED_USERS: "user",
-        Source.DERIVED_CONVERSATIONS: "text",
+        Source.DERIVED_CONVERSATIONS: "mixed",
+        Source.NAMES: "mixed",
         Source.GROUPS: "user",
         Source.TENANT: "user",
     }
@@ -73,6 +75,7 @@ def test_the_explicit_recipients_are_those_that_were_named() -> None:
     [
         (Audience(users=("user!a",)), True),
         (Audience(users=("user!a",), everyone_installed=True), False),
+        (Audience(users=("user!a",), names=("name!a@b.c",)), False),
         (Audience(users=("user!a",), groups=("a",)), False),
         (Audience(users=("user!a",), everyone_in_tenant=True), False),
         (Audience(users=("user!a",), derived=Derived(broadcast="b", outcomes="0")), False),

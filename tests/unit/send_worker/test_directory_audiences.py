@@ -299,7 +299,7 @@ def test_a_plan_without_consent_waits_with_an_alarm_and_goes_on_once_it_is_given
 
         assert (waiting["state"], waiting["plan_waits_for"], waiting["total"]) == ("planning", "consent", 0)
         # It asks once a minute, with a new token each time.
-        assert 50 <= asked == graph.renewed <= 62
+        assert 50 <= asked == graph.forgotten <= 62
         assert world.states(broadcast) == {State.SENT: 50}
         assert seconds < 180
 
@@ -388,7 +388,7 @@ def test_a_dry_run_counts_the_members_of_a_group() -> None:
         await world.finished(broadcast)
 
         report = await report_on(world, broadcast)
-        counts = {"reachable": 30, "blocked": 0, "to_install": 20, "opted_out": 0}
+        counts = {"reachable": 30, "blocked": 0, "to_install": 20, "user_not_found": 0, "opted_out": 0}
         assert (report["rehearsal"]["counts"], report["skipped"]["guests"]) == (counts, 10)
 
     in_a_world(scenario, graph=graph)

@@ -62,7 +62,9 @@ FAULTS = [
     # Users that are not a list.
     ({"audience": {"users": ALICE}}, "/audience/users", "must be an array", KNOWN_TO_SCHEMA),
     # A sign-in name.
-    ({"audience": {"users": [ALICE, "ann@contoso.com"]}}, "/audience/users/1", "sign-in name", KNOWN_TO_SCHEMA),
+    ({"audience": {"users": [ALICE, "ann@contoso.com"]}}, "/audience/users/1", "sign-in name", BEYOND_SCHEMA),
+    # A sign-in name that cannot be one.
+    ({"audience": {"users": ["ann@contoso"]}}, "/audience/users/0", "sign-in name", KNOWN_TO_SCHEMA),
     # An id of Teams' own for a person.
     ({"audience": {"users": ["29:1xyz"]}}, "/audience/users/0", "aadObjectId", KNOWN_TO_SCHEMA),
     # A conversation among the people.
@@ -198,13 +200,13 @@ def test_all_faults_are_named_in_one_go() -> None:
 
     assert list(faults_of(document)) == [
         "/version",
-        "/audience/users/0",
-        "/audience/users/1",
         "/audience/teams/0",
         "/content/text",
         "/content/colour",
         "/options/priority",
         "/options/expires_after",
+        "/audience/users/0",
+        "/audience/users/1",
         "/content",
     ]
 
@@ -335,3 +337,30 @@ def test_hash_leaves_the_key_out() -> None:
 )
 def test_tenant_for_filing_a_rejection(document: dict[str, Any], tenants: list[str], tenant: str | None) -> None:
     assert tenant_of(document, tenants) == tenant
+
+
+def test_people_by_name_are_taken_where_that_is_set_up() -> None:
+    document = a_document(audience={"users": [ALICE, " Ann@Contoso.com", "ann@contoso.com", "o'neil#EXT#@c.example"]})
+
+    request = read_request(document, tenants=[TENANT], key="k", takes_names=True)
+
+    SCHEMA.validate(document | {"audience": {"users": [ALICE, "Ann@Contoso.com"]}})
+    assert request.audience == Audience(
+        users=(f"user!{ALICE}",), names=("name!ann@contoso.com", "name!o'neil%23ext%23@c.example")
+    )
+    assert not request.audience.is_explicit
+
+
+def test_what_an_audience_has_of_late_changes_the_hash_only_where_it_is_used() -> None:
+    hashes = {
+        read_request(a_document(audience=audience), tenants=[TENANT], key="k", takes_names=True).body_hash
+        for audience in (
+            {"users": [ALICE]},
+            {"users": [ALICE, "ann@contoso.com"]},
+            {"users": [ALICE], "groups": [ALICE]},
+            {"users": [ALICE], "everyone": "tenant"},
+            {"users": [ALICE], "everyone": "installed"},
+        )
+    }
+
+    assert len(hashes) == 5

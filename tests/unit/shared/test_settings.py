@@ -192,6 +192,19 @@ def test_either_id_of_the_teams_app_turns_installing_on(given: dict[str, str | N
     assert settings.teams_app_id in ("", APP_ID.lower())
 
 
+@pytest.mark.parametrize(
+    ("given", "takes"),
+    [
+        ({}, False),  # Graph may not be there for it.
+        ({"HERALD_TEAMS_APP_ID": APP_ID}, True),  # Where the app is installed by Graph, names are looked up there.
+        ({"HERALD_TEAMS_APP_ID": APP_ID, "HERALD_SIGN_IN_NAMES": "false"}, False),  # Not wanted.
+        ({"HERALD_SIGN_IN_NAMES": "true"}, True),  # By itself.
+    ],
+)
+def test_names_are_taken_where_graph_is_set_up(given: dict[str, str | None], takes: bool) -> None:
+    assert a_setting(**given).takes_names is takes
+
+
 def test_graphs_pace_is_lifted_by_its_own_setting_alone() -> None:
     assert a_setting(HERALD_PACE="unlimited").graph_pacing is GraphPacing.DOCUMENTED
     assert a_setting(HERALD_GRAPH_PACE="unlimited").graph_pacing is GraphPacing.UNLIMITED
