@@ -117,8 +117,8 @@ def _session(stack: Stack) -> ClientSession:
 
 async def _get(session: ClientSession, path: str) -> dict[str, Any]:
     async with session.get(path) as answer:
-        if answer.status in (429, 503):
-            # A busy app asks to come again: the next poll does.
+        if answer.status in (404, 429, 503):
+            # A request is listed a moment before its broadcast stands, and a busy app asks to come again.
             return {}
         if answer.status != 200:
             raise DemoError(f"GET {path} was answered {answer.status} {await answer.text()}")
