@@ -35,6 +35,11 @@ def decide_busy(note: Note, *, now: float) -> Decision:
     return Decision(outcome=Outcome.AWAITING_INSTALL, note=replace(note, due_at=now + BUSY_WAIT))
 
 
+def decide_blocked(note: Note, *, now: float) -> Decision:
+    """Nobody can be given the app for now; a minute later this batch may find out whether that still holds."""
+    return Decision(outcome=Outcome.AWAITING_INSTALL, note=replace(note, due_at=now + BLOCKED_WAIT))
+
+
 def decide_failed(
     state: InstallState,
     *,
@@ -46,7 +51,7 @@ def decide_failed(
 ) -> Decision:
     """Decide on a person who could not be given the app. `jitter` is random in [0, 1)."""
     if state in BLOCKING:
-        return Decision(outcome=Outcome.AWAITING_INSTALL, note=replace(note, due_at=now + BLOCKED_WAIT))
+        return Decision(outcome=Outcome.AWAITING_INSTALL, note=note)
     tried = replace(note, attempts=note.attempts + 1, first_tried_at=note.first_tried_at or now, due_at=0.0)
     if state in FINAL:
         return Decision(outcome=FINAL[state], note=tried)

@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from install_worker.decisions import BLOCKING, decide_busy, decide_failed, decide_installed
+from install_worker.decisions import BLOCKING, decide_blocked, decide_busy, decide_failed, decide_installed
 from shared.domain.activities import timestamp
 from shared.domain.decisions import Decision
 from shared.domain.outcomes import Outcome
@@ -92,7 +92,10 @@ class InstallRun:
             if self.blocked is InstallState.CONSENT_MISSING and not self._has_new_token:
                 self._renew_token()
                 continue
-            if self.blocked is not None or await self._is_over():
+            if self.blocked is not None:
+                self._leave_to_the_sender()
+                return End.STOPPED
+            if await self._is_over():
                 return End.STOPPED
             next_at = min((deliveries.note(position).due_at for position in self._waiting()), default=None)
             if next_at is None or next_at - self._clock.now() > STAY:
@@ -101,6 +104,13 @@ class InstallRun:
             if self._claim.is_lost:
                 return End.LOST
         return End.TRIED
+
+    def _leave_to_the_sender(self) -> None:
+        """Those who have the app by now get the message while the others wait."""
+        deliveries, now = self._claim.deliveries, self._clock.now()
+        for position in self._due():
+            deliveries.answer(position, decide_blocked(deliveries.note(position), now=now))
+        deliveries.settle_answers()
 
     async def _round(self, positions: Sequence[int]) -> None:
         try:

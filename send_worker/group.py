@@ -92,10 +92,18 @@ class GroupPoster:
                 group.left -= len(unposted)
                 self._claim.deliveries.withdraw(unposted)
                 break
-            work = self._revise if self._claim.deliveries.is_sent(position) else self._deliver
-            self._spawn(work(group, position))
+            self._spawn(self._post_one(group, position))
             slots = slots.after(self._claim.deliveries.requests_for(position))
         self._claim.deliveries.touch()
+
+    async def _post_one(self, group: Group, position: int) -> None:
+        if self._claim.is_overdue:
+            # The process was frozen since the task was made: another holder may have been here, with newer words.
+            self._claim.is_lost = True
+            group.left -= 1
+            self._claim.deliveries.touch()
+            return
+        await (self._revise if self._claim.deliveries.is_sent(position) else self._deliver)(group, position)
 
     async def _deliver(self, group: Group, position: int) -> None:
         claim, broadcast = self._claim, self._claim.broadcast

@@ -43,6 +43,8 @@ class Clients:
         self._trace = trace
         self._promises = promises
         self._pick = pick
+        self._stops = len(storm.stops)
+        """Stops whose callers have not ended them."""
         promises.asks = {ask.key: ask for ask in storm.asks}
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
@@ -64,9 +66,9 @@ class Clients:
         A stop that nobody waits for any more ends as well.
         """
         while True:
-            if self._account.table(names.PACE).rows(TENANT).get("connector", {}).get("stopped_at"):
+            stopped = self._account.table(names.PACE).rows(TENANT).get("connector", {}).get("stopped_at")
+            if stopped and not self._stops:
                 # A stop of a process that was frozen came into effect after its caller had given it up.
-                self._promises.stopped_since = None
                 await self._until_answered(lambda process: process.tenants.resume(TENANT))
             for queue in sorted(self._host.poisoned):
                 poison = orjson.dumps({"queue": queue})
@@ -125,6 +127,7 @@ class Clients:
         await asyncio.sleep(window.length)
         self._promises.stopped_since = None
         await self._until_answered(lambda process: process.tenants.resume(TENANT))
+        self._stops -= 1
 
     def _note(self, wish: str) -> None:
         self._trace.fault(asyncio.get_running_loop().time(), "caller", wish)
