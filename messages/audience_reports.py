@@ -5,6 +5,7 @@ from typing import Any
 from shared.domain.audience import unpack_audience
 from shared.domain.pages import Skip, unpack_places, unpack_skipped
 from shared.domain.plans import Cursor
+from shared.domain.recipients import identifier_of, is_name
 from shared.storage.broadcasts import Broadcasts
 
 
@@ -14,8 +15,17 @@ async def report_audience(broadcasts: Broadcasts, broadcast_id: str, cursor: Cur
     return {
         "skipped": {skip.value: skipped[skip] for skip in Skip},
         "unknown_groups": await _unknown_groups(broadcasts, broadcast_id, cursor),
+        "unknown_exceptions": await _unknown_exceptions(broadcasts, broadcast_id, cursor),
         "plan_waits_for": (cursor.waits_for or None) if not cursor.is_finished else None,
     }
+
+
+async def _unknown_exceptions(broadcasts: Broadcasts, broadcast_id: str, cursor: Cursor) -> list[str]:
+    places = unpack_places(cursor.unknown_exceptions)
+    if not places:
+        return []
+    exceptions = unpack_audience(await broadcasts.audience(broadcast_id)).exceptions
+    return [identifier_of(exceptions[place]) if is_name(exceptions[place]) else exceptions[place] for place in places]
 
 
 async def _unknown_groups(broadcasts: Broadcasts, broadcast_id: str, cursor: Cursor) -> list[str]:

@@ -44,10 +44,12 @@ class AudiencePages:
 
         Tokens of Herald's own tables never expire. Raises DirectoryError where a source is read from Graph.
         """
-        if source in (Source.GROUPS, Source.TENANT):
+        if source in (Source.GROUPS, Source.TENANT, Source.EXCEPT_GROUPS):
             return await self._directory.page(tenant, audience, source, token)
         if source is Source.NAMES:
             return await self._names.page(tenant, audience.names, token)
+        if source is Source.EXCEPT_PEOPLE:
+            return await self._names.page(tenant, audience.except_people, token)
         keys, following = await self._stored(tenant, audience, source, token, limit)
         # Who was not found for an earlier broadcast may be there by now.
         return Page(keys=await self._names.resolve(tenant, keys), token=following)

@@ -14,6 +14,7 @@ from shared.domain.audience import Audience, Source
 from shared.domain.broadcasts import Broadcast
 from shared.domain.pages import Page, Skip, add_places, add_skipped
 from shared.domain.plans import Cursor, Phase, Wait, leave_out, run_capacity
+from shared.domain.recipients import is_name
 from shared.errors import DirectoryError, DirectoryRefused, DirectoryUnavailable, PageExpired
 from shared.ports import Clock
 from shared.storage.runs import Runs
@@ -42,8 +43,10 @@ class Pages(Protocol):
 
 @dataclass(slots=True)
 class _Found:
-    """What one step has read."""
+    """What one step has read of a source; `token` tells where that goes on."""
 
+    source: Source
+    token: str
     keys: set[str] = field(default_factory=set)
     skipped: dict[str, Skip] = field(default_factory=dict)
     unknown_groups: list[str] = field(default_factory=list)
@@ -54,6 +57,7 @@ class _Found:
         self.skipped.update(page.skipped)
         if page.unknown_group:
             self.unknown_groups.append(page.unknown_group)
+        self.token = page.token
         self.pages += 1
 
     @property
@@ -76,28 +80,27 @@ class Collecting:
         """
         if cursor.source >= len(audience.sources):
             return replace(cursor, phase=Phase.FINISHED)
-        source, token, found = audience.sources[cursor.source], cursor.token, _Found()
+        source = audience.sources[cursor.source]
+        found = _Found(source=source, token=cursor.token)
+        capacity = run_capacity(len(cursor.except_runs.split() if source.is_exception else cursor.run_names))
         until = min(until, monotonic() + STEP_SECONDS)
         while True:
             try:
-                page = await self._pages.page(broadcast.tenant, audience, source, token, PAGE_KEYS)
+                page = await self._pages.page(broadcast.tenant, audience, source, found.token, PAGE_KEYS)
             except DirectoryError as error:
                 if not found.pages:
                     return self._rest(broadcast, cursor, error)
                 break
             found.add(page)
-            token = page.token
-            if not token or found.size >= run_capacity(len(cursor.run_names)) or monotonic() > until:
+            if not found.token or found.size >= capacity or monotonic() > until:
                 break
+        if source.is_exception:
+            return await self._except(broadcast, audience, cursor, found)
         for group in found.unknown_groups:
             log_event(logger, "group_unknown", level=logging.WARNING, broadcast=broadcast.id, group=group)
         cursor = replace(
-            cursor,
-            token=token,
-            source=cursor.source if token else cursor.source + 1,
+            _behind(cursor, found.token),
             unknown_groups=add_places(cursor.unknown_groups, [audience.groups.index(g) for g in found.unknown_groups]),
-            waits_for="",
-            rests_until=0.0,
         )
         cursor = await self._skip(broadcast.id, cursor, found)
         return await self._keep(broadcast.id, cursor, source, sorted(found.keys))
@@ -125,11 +128,27 @@ class Collecting:
         skipped = add_skipped(cursor.skipped, (found.skipped[key] for key in fresh))
         return replace(cursor, skipped_runs=f"{cursor.skipped_runs} {name}".strip(), skipped=skipped)
 
+    async def _except(self, broadcast: Broadcast, audience: Audience, cursor: Cursor, found: _Found) -> Cursor:
+        """Store who is to be left out. Where some of that is unknown the plan rests: what is sent cannot be unsent."""
+        unknown = [*found.unknown_groups, *(key for key in found.keys if is_name(key))]
+        if unknown:
+            places = add_places("", [audience.exceptions.index(one) for one in unknown])
+            log_event(logger, "exception_unknown", level=logging.ERROR, broadcast=broadcast.id, places=places)
+            resting = replace(cursor, waits_for=Wait.EXCEPTION, unknown_exceptions=places)
+            return replace(resting, rests_until=self._clock.now() + REFUSED_REST * _longer())
+        cursor = replace(_behind(cursor, found.token), unknown_exceptions="")
+        # Guests and disabled accounts may be named elsewhere: who is left out is left out for good.
+        keys = sorted(found.keys | found.skipped.keys())
+        if not keys:
+            return cursor
+        name = token_hex(4)
+        await self._runs.save(broadcast.id, name, found.source.kind, keys)
+        return replace(cursor, except_runs=f"{cursor.except_runs} {name}".strip())
+
     def _rest(self, broadcast: Broadcast, cursor: Cursor, error: DirectoryError) -> Cursor:
         """The cursor of a plan that asks again later, for the same page or for the list's first one."""
         now = self._clock.now()
-        # Planners that fail side by side must not write the same rest: each would take it for its own, and nudge.
-        longer = 1 + JITTER * random.random()  # noqa: S311 - jitter is no secret
+        longer = _longer()
         if isinstance(error, PageExpired):
             log_event(logger, "page_expired", level=logging.WARNING, broadcast=broadcast.id)
             return replace(cursor, token=error.start, waits_for=Wait.DIRECTORY, rests_until=now + REST_SECONDS * longer)
@@ -140,3 +159,14 @@ class Collecting:
         log_event(logger, "audience_unavailable", level=logging.WARNING, broadcast=broadcast.id, cause=str(error))
         rest = min(max(wait, REST_SECONDS), LONGEST_REST)
         return replace(cursor, waits_for=Wait.DIRECTORY, rests_until=now + rest * longer)
+
+
+def _behind(cursor: Cursor, token: str) -> Cursor:
+    """The cursor behind pages that were read, going on in its source or with the next one."""
+    source = cursor.source if token else cursor.source + 1
+    return replace(cursor, token=token, source=source, waits_for="", rests_until=0.0)
+
+
+def _longer() -> float:
+    """A rest's factor. Planners that fail side by side must not write the same rest: each would take it for its own."""
+    return 1 + JITTER * random.random()  # noqa: S311 - jitter is no secret

@@ -29,9 +29,10 @@ class DirectoryPages:
             if read is None:
                 raise DirectoryRefused("404")
             return _page(*read)
+        groups = audience.except_groups if source.is_exception else audience.groups
         group, _, path = token.partition(" ")
-        group = group or audience.groups[0]
-        following = _start_after(group, audience.groups)
+        group = group or groups[0]
+        following = _start_after(group, groups)
         read = await self._read(tenant, members_of(group), path=path, start=f"{group} ")
         if read is None:
             return Page(unknown_group=group, token=following)

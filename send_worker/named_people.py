@@ -21,7 +21,7 @@ class NamedPeople:
         self._calls = calls
 
     async def page(self, tenant: str, names: Sequence[str], token: str) -> Page:
-        """The recipients of the names behind `token`, the last name before. `names` are keys, sorted."""
+        """The recipients of the names behind `token`, the last name before. `names` are keys, sorted, some of ids."""
         start = bisect_right(names, token) if token else 0
         page = names[start : start + AT_ONCE]
         return Page(keys=await self.resolve(tenant, page), token=page[-1] if start + AT_ONCE < len(names) else "")

@@ -199,6 +199,8 @@ class Planner:
     async def _fresh_keys(self, broadcast_id: str, cursor: Cursor) -> list[str]:
         *earlier, last = cursor.run_names
         _, keys = await self._store.runs.read(broadcast_id, last)
+        for name in cursor.except_runs.split() if cursor.kind != "text" else ():
+            keys = leave_out(keys, [(await self._store.runs.read(broadcast_id, name))[1]])
         for name in earlier:
             # One earlier run at a time is in memory: at most a mebibyte of ids.
             kind, known = await self._store.runs.read(broadcast_id, name)

@@ -68,6 +68,13 @@ _CARD_SCHEMA: dict[str, Any] = {
 }
 
 
+class ExceptBody(_Part):
+    """Whom the message is not for, whoever else is named."""
+
+    users: Annotated[list[Person] | None, Field(description="People, by the same names as in the audience.")] = None
+    groups: Annotated[list[GroupId] | None, Field(description="Groups: all of their members are left out.")] = None
+
+
 class AudienceBody(_Part):
     """Whom the message is for: at least one kind; kinds combine, and who is named twice gets one message."""
 
@@ -87,6 +94,9 @@ class AudienceBody(_Part):
     everyone: Annotated[
         Literal["installed", "tenant"] | None,
         Field(description="Everybody who has the app installed personally, or every member of the tenant."),
+    ] = None
+    exceptions: Annotated[
+        ExceptBody | None, Field(alias="except", description="People who do not get the message in any case.")
     ] = None
     source: Annotated[
         str | None,

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import AudienceBody, ContentBody, EditBody, OptionsBody, RampBody, RequestBody
+from shared.contract import AudienceBody, ContentBody, EditBody, ExceptBody, OptionsBody, RampBody, RequestBody
 from shared.domain.audience import Audience, Derived
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.outcomes import Outcome
-from shared.domain.recipients import OBJECT_ID, PERSON_NAME, RecipientKind, recipient_key
+from shared.domain.recipients import OBJECT_ID, PERSON_NAME, RecipientKind, is_name, recipient_key
 from shared.domain.rehearsals import Mode, Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
@@ -92,8 +92,9 @@ def _tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
 
 
 def _too_many_ids(given: object) -> Fault | None:
-    lists = [value for name in _NAMED if isinstance(value := given.get(name), list)] if isinstance(given, dict) else []
-    number = sum(map(len, lists))
+    parts = [given, given.get("except")] if isinstance(given, dict) else []
+    lists = [part[name] for part in parts if isinstance(part, dict) for name in _NAMED if name in part]
+    number = sum(len(value) for value in lists if isinstance(value, list))
     if number <= MOST_IDS:
         return None
     detail = (
@@ -131,12 +132,18 @@ def _audience_faults(given: object) -> list[Fault]:
 
 
 def _name_faults(given: object) -> list[Fault]:
-    users = given.get("users") if isinstance(given, Mapping) else None
+    exceptions = given.get("except") if isinstance(given, Mapping) else None
     return [
-        Fault(pointer=f"/audience/users/{index}", detail=NAME_REFUSED)
-        for index, one in enumerate(users if isinstance(users, list) else ())
+        Fault(pointer=f"{place}/users/{index}", detail=NAME_REFUSED)
+        for place, part in (("/audience", given), ("/audience/except", exceptions))
+        for index, one in enumerate(_users_in(part))
         if isinstance(one, str) and PERSON_NAME.fullmatch(one.strip())
     ]
+
+
+def _users_in(part: object) -> Sequence[object]:
+    users = part.get("users") if isinstance(part, Mapping) else None
+    return users if isinstance(users, list) else ()
 
 
 def _options_faults(given: object) -> list[Fault]:
@@ -245,17 +252,23 @@ def _audience(body: AudienceBody) -> Audience:
     channels = [*(body.channels or ()), *(body.teams or ())]
     conversations = {recipient_key(RecipientKind.CHANNEL, one) for one in channels}
     conversations |= {recipient_key(RecipientKind.CHAT, one) for one in body.chats or ()}
-    people = set(body.users or ())
-    names = {one for one in people if "@" in one}
+    people = {_person_key(one) for one in body.users or ()}
+    exceptions = body.exceptions or ExceptBody()
     return Audience(
-        users=tuple(sorted(recipient_key(RecipientKind.USER, one) for one in people - names)),
-        names=tuple(sorted(recipient_key(RecipientKind.NAME, one) for one in names)),
+        users=tuple(sorted(one for one in people if not is_name(one))),
+        names=tuple(sorted(filter(is_name, people))),
         conversations=tuple(sorted(conversations)),
         everyone_installed=body.everyone == "installed",
         everyone_in_tenant=body.everyone == "tenant",
         groups=tuple(sorted(set(body.groups or ()))),
+        except_people=tuple(sorted({_person_key(one) for one in exceptions.users or ()})),
+        except_groups=tuple(sorted(set(exceptions.groups or ()))),
         derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
     )
+
+
+def _person_key(named: str) -> str:
+    return recipient_key(RecipientKind.NAME if "@" in named else RecipientKind.USER, named)
 
 
 def derived(broadcast_id: str, *, states: Collection[str], reasons: Collection[str]) -> Derived:

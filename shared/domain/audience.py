@@ -9,6 +9,8 @@ import orjson
 class Source(StrEnum):
     """A part of an audience that is read by pages; a run of the planner holds keys of one source's kind."""
 
+    EXCEPT_PEOPLE = "except_people"
+    EXCEPT_GROUPS = "except_groups"
     USERS = "users"
     CONVERSATIONS = "conversations"
     INSTALLED = "installed"
@@ -21,10 +23,15 @@ class Source(StrEnum):
     @property
     def kind(self) -> str:
         """`user` where the keys are people's object ids, `text` where they are conversations, `mixed` for any keys."""
-        if self in (Source.NAMES, Source.DERIVED_CONVERSATIONS):
+        if self in (Source.NAMES, Source.DERIVED_CONVERSATIONS, Source.EXCEPT_PEOPLE):
             # Names become people where these are found. Those of another broadcast stand among its conversations.
             return "mixed"
         return "text" if self is Source.CONVERSATIONS else "user"
+
+    @property
+    def is_exception(self) -> bool:
+        """Whether its people are those who are to be left out; these are collected before all others."""
+        return self in (Source.EXCEPT_PEOPLE, Source.EXCEPT_GROUPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +56,17 @@ class Audience:
     """Object ids of Entra groups, whose members are meant, also by way of groups inside them."""
     everyone_in_tenant: bool = False
     """Every member of the tenant."""
+    except_people: tuple[str, ...] = ()
+    """Keys of people who are to be left out, by id or by name."""
+    except_groups: tuple[str, ...] = ()
+    """Object ids of groups whose members are to be left out."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """The parts that are not empty, in the order in which they are planned."""
         present = {
+            Source.EXCEPT_PEOPLE: bool(self.except_people),
+            Source.EXCEPT_GROUPS: bool(self.except_groups),
             Source.USERS: bool(self.users),
             Source.CONVERSATIONS: bool(self.conversations),
             Source.INSTALLED: self.everyone_installed,
@@ -74,7 +87,12 @@ class Audience:
     def is_explicit(self) -> bool:
         """Whether every recipient was named one by one, by its id."""
         read = (self.everyone_installed, self.derived, self.names, self.groups, self.everyone_in_tenant)
-        return not any(read)
+        return not any((*read, self.except_people, self.except_groups))
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """Everything by which people are to be left out: their keys, then the groups."""
+        return self.except_people + self.except_groups
 
 
 def pack_audience(audience: Audience) -> bytes:
@@ -94,4 +112,6 @@ def unpack_audience(data: bytes) -> Audience:
         names=tuple(packed["names"]),
         groups=tuple(packed["groups"]),
         everyone_in_tenant=packed["everyone_in_tenant"],
+        except_people=tuple(packed["except_people"]),
+        except_groups=tuple(packed["except_groups"]),
     )

@@ -25,6 +25,8 @@ class Wait(StrEnum):
 
     DIRECTORY = "directory"
     """Graph is throttling, failing or away."""
+    EXCEPTION = "exception"
+    """Somebody or some group that is to be left out is not there: going on could reach those who must not be."""
     CONSENT = "consent"
     """Graph refuses: a permission, the credentials, or the request. Somebody has to mend that."""
 
@@ -69,6 +71,10 @@ class Cursor:
     """The names of the runs of people who were left out: by them each is counted once, on however many pages."""
     skipped: str = ""
     """How many people were left out, as `add_skipped` packs it."""
+    except_runs: str = ""
+    """The names of the runs of those who are to be left out at an author's word."""
+    unknown_exceptions: str = ""
+    """Places in the audience's exceptions of those that the directory does not know; the plan waits for them."""
     unknown_groups: str = ""
     """Places in the audience's groups of those that are not in the directory, as `add_places` packs them."""
     waits_for: str = ""

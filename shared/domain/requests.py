@@ -63,6 +63,8 @@ class BroadcastRequest:
             canonical["mode"] = self.mode
         if self.ramp is not None:
             canonical["ramp"] = asdict(self.ramp)
+        if self.audience.exceptions:
+            canonical["except"] = self.audience.exceptions
         if self.audience.names:
             canonical["names"] = self.audience.names
         if self.audience.groups:

@@ -142,6 +142,7 @@ class World:
         names: Sequence[str] = (),
         groups: Sequence[str] = (),
         tenant: bool = False,
+        but: Audience | None = None,
         key: str = "k",
         **options: Any,
     ) -> str:
@@ -156,6 +157,8 @@ class World:
                 names=tuple(sorted(recipient_key(RecipientKind.NAME, name) for name in names)),
                 groups=tuple(sorted(groups)),
                 everyone_in_tenant=tenant,
+                except_people=but.except_people if but else (),
+                except_groups=but.except_groups if but else (),
             ),
             content=Content(text="Hello"),
             **options,

@@ -13,6 +13,8 @@ audiences = st.builds(
     everyone_installed=st.booleans(),
     derived=st.none() | st.builds(Derived, broadcast=st.text(), outcomes=st.text()),
     names=st.lists(st.text()).map(tuple),
+    except_people=st.lists(st.text()).map(tuple),
+    except_groups=st.lists(st.text()).map(tuple),
     groups=st.lists(st.text()).map(tuple),
     everyone_in_tenant=st.booleans(),
 )
@@ -40,6 +42,11 @@ def test_an_audience_comes_back_as_it_was_stored(audience: Audience) -> None:
             Audience(groups=("a",), everyone_in_tenant=True, users=("user!a",)),
             (Source.USERS, Source.GROUPS, Source.TENANT),
         ),
+        # Who is left out is known before anybody is planned.
+        (
+            Audience(users=("user!a",), except_people=("user!a",), except_groups=("g",)),
+            (Source.EXCEPT_PEOPLE, Source.EXCEPT_GROUPS, Source.USERS),
+        ),
         # All kinds at once: who is named comes first.
         (
             Audience(users=("user!a",), conversations=("chat!a",), everyone_installed=True),
@@ -59,6 +66,8 @@ def test_conversations_are_texts_and_names_are_mixed_with_people() -> None:
         Source.DERIVED_USERS: "user",
         Source.DERIVED_CONVERSATIONS: "mixed",
         Source.NAMES: "mixed",
+        Source.EXCEPT_PEOPLE: "mixed",
+        Source.EXCEPT_GROUPS: "user",
         Source.GROUPS: "user",
         Source.TENANT: "user",
     }
@@ -77,6 +86,7 @@ def test_the_explicit_recipients_are_those_that_were_named() -> None:
         (Audience(users=("user!a",), everyone_installed=True), False),
         (Audience(users=("user!a",), names=("name!a@b.c",)), False),
         (Audience(users=("user!a",), groups=("a",)), False),
+        (Audience(users=("user!a",), except_people=("user!a",)), False),
         (Audience(users=("user!a",), everyone_in_tenant=True), False),
         (Audience(users=("user!a",), derived=Derived(broadcast="b", outcomes="0")), False),
     ],

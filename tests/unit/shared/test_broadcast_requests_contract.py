@@ -79,6 +79,29 @@ FAULTS = [
     ({"audience": {"chats": ["a:1xyz"]}}, "/audience/chats/0", "under users", KNOWN_TO_SCHEMA),
     # A team by the GUID of its group.
     ({"audience": {"teams": [ALICE]}}, "/audience/teams/0", "internalId", KNOWN_TO_SCHEMA),
+    # Nobody but those who are left out.
+    ({"audience": {"except": {"users": [ALICE]}}}, "/audience", "empty", KNOWN_TO_SCHEMA),
+    # Somebody left out by a name that cannot be looked up.
+    (
+        {"audience": {"users": [ALICE], "except": {"users": ["a@b.cd"]}}},
+        "/audience/except/users/0",
+        "sign-in name",
+        BEYOND_SCHEMA,
+    ),
+    # A conversation cannot be left out.
+    (
+        {"audience": {"users": [ALICE], "except": {"chats": [CHAT]}}},
+        "/audience/except/chats",
+        "the fields here are users, groups",
+        KNOWN_TO_SCHEMA,
+    ),
+    # Those who are left out count as well.
+    (
+        {"audience": {"users": [user(n) for n in range(600)], "except": {"users": [user(n) for n in range(401)]}}},
+        "/audience",
+        "1,001 ids are named",
+        BEYOND_SCHEMA,
+    ),
     # A group by its name.
     ({"audience": {"groups": ["Sales"]}}, "/audience/groups/0", "object id of an Entra group", KNOWN_TO_SCHEMA),
     # A team among the groups.
@@ -360,7 +383,9 @@ def test_what_an_audience_has_of_late_changes_the_hash_only_where_it_is_used() -
             {"users": [ALICE], "groups": [ALICE]},
             {"users": [ALICE], "everyone": "tenant"},
             {"users": [ALICE], "everyone": "installed"},
+            {"users": [ALICE], "except": {"users": [user(1)]}},
+            {"users": [ALICE], "except": {"groups": [user(1)]}},
         )
     }
 
-    assert len(hashes) == 5
+    assert len(hashes) == 7
