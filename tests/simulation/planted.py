@@ -133,7 +133,7 @@ def cancel_not_read() -> AbstractContextManager[object]:
     async def never(_heads: Heads, _broadcast_id: str) -> bool:
         return False
 
-    return patch.object(Heads, "is_stopped", never)
+    return patch.object(Heads, "is_over", never)
 
 
 def late_slots_used() -> AbstractContextManager[object]:
