@@ -11,6 +11,7 @@ from messages.broadcast_api import LARGEST_BODY, known_id, with_key
 from messages.problems import already_ended, already_recalled, edited_meanwhile, malformed, too_large
 from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
+from shared.audience_requests import derived
 from shared.contract import FinalState
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import Broadcast, BroadcastState, PauseReason
@@ -21,7 +22,7 @@ from shared.errors import Fault, InvalidRequest
 from shared.faults import describe
 from shared.nudging import Nudging
 from shared.ports import Clock
-from shared.requests import derived, read_content
+from shared.requests import read_content
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
 

@@ -10,21 +10,20 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from shared.contract import AudienceBody, ContentBody, EditBody, ExceptBody, OptionsBody, RampBody, RequestBody
-from shared.domain.audience import Audience, Derived
+from shared.audience_requests import audience_faults, name_faults, read_audience, too_many_ids
+from shared.contract import ContentBody, EditBody, OptionsBody, RampBody, RequestBody
+from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
-from shared.domain.outcomes import Outcome
-from shared.domain.recipients import OBJECT_ID, PERSON_NAME, RecipientKind, is_name, recipient_key
+from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
 from shared.domain.rehearsals import Mode, Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
-from shared.field_rules import MOST_IDS, NAME_REFUSED, read_duration
+from shared.field_rules import read_duration
 
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
 DEEPEST_CARD = 100
-_NAMED = ("users", "channels", "chats", "teams", "groups")
 
 
 def read_request(
@@ -41,7 +40,7 @@ def read_request(
     """
     faults = list(found)
     body: RequestBody | None = None
-    if too_many := _too_many_ids(document.get("audience")):
+    if too_many := too_many_ids(document.get("audience")):
         # Each of a hundred thousand wrong ids would be looked at and told, for seconds.
         raise InvalidRequest([*faults, too_many])
     try:
@@ -50,9 +49,9 @@ def read_request(
         faults += describe(error.errors(include_url=False, include_input=False), RequestBody)
     # These rules look at several fields, so they read the document itself: they hold whatever else is wrong with it.
     faults += _tenant_faults(document.get("tenant"), tenants)
-    faults += _audience_faults(document.get("audience"))
+    faults += audience_faults(document.get("audience"))
     if not takes_names:
-        faults += _name_faults(document.get("audience"))
+        faults += name_faults(document.get("audience"))
     faults += _content_faults(document.get("content"))
     faults += _options_faults(document.get("options"))
     if faults or body is None:
@@ -89,61 +88,6 @@ def _tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
     if isinstance(given, str) and (folded := given.strip().lower()) not in tenants and OBJECT_ID.fullmatch(folded):
         return [Fault(pointer="/tenant", detail="the app does not serve this tenant (HERALD_ALLOWED_TENANTS)")]
     return []
-
-
-def _too_many_ids(given: object) -> Fault | None:
-    parts = [given, given.get("except")] if isinstance(given, dict) else []
-    lists = [part[name] for part in parts if isinstance(part, dict) for name in _NAMED if name in part]
-    number = sum(len(value) for value in lists if isinstance(value, list))
-    if number <= MOST_IDS:
-        return None
-    detail = (
-        f"{number:,} ids are named, {MOST_IDS:,} are allowed in one request: cut the audience into several "
-        'requests, or name "groups" or "everyone"'
-    )
-    return Fault(pointer="/audience", detail=detail)
-
-
-def _audience_faults(given: object) -> list[Fault]:
-    if not isinstance(given, Mapping):
-        return []
-    lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
-    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from")):
-        detail = (
-            "the audience is empty: name users, channels, chats, teams or groups, or everyone, "
-            "or from another broadcast"
-        )
-        return [Fault(pointer="/audience", detail=detail)]
-    chosen = [name for name in ("states", "reasons") if given.get(name) not in (None, [])]
-    if given.get("from") is not None and not chosen:
-        detail = "of whose recipients which are meant? name states or reasons"
-        return [Fault(pointer="/audience/from", detail=detail)]
-    if given.get("from") is None and chosen:
-        detail = "this chooses among the recipients of another broadcast: name that one under from"
-        return [Fault(pointer=f"/audience/{chosen[0]}", detail=detail)]
-    channels = {one for name in ("channels", "teams") for one in lists.get(name, ()) if isinstance(one, str)}
-    return [
-        Fault(
-            pointer=f"/audience/chats/{index}", detail="this id is named as a channel or team, too: keep one of the two"
-        )
-        for index, chat in enumerate(lists.get("chats", ()))
-        if isinstance(chat, str) and chat in channels
-    ]
-
-
-def _name_faults(given: object) -> list[Fault]:
-    exceptions = given.get("except") if isinstance(given, Mapping) else None
-    return [
-        Fault(pointer=f"{place}/users/{index}", detail=NAME_REFUSED)
-        for place, part in (("/audience", given), ("/audience/except", exceptions))
-        for index, one in enumerate(_users_in(part))
-        if isinstance(one, str) and PERSON_NAME.fullmatch(one.strip())
-    ]
-
-
-def _users_in(part: object) -> Sequence[object]:
-    users = part.get("users") if isinstance(part, Mapping) else None
-    return users if isinstance(users, list) else ()
 
 
 def _options_faults(given: object) -> list[Fault]:
@@ -226,7 +170,7 @@ def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
     return BroadcastRequest(
         tenant=tenant,
         key=key,
-        audience=_test_audience(options) or _audience(body.audience),
+        audience=_test_audience(options) or read_audience(body.audience),
         content=_content(body.content),
         delivery=options.delivery or DeliveryMode.AT_LEAST_ONCE,
         priority=options.priority or Priority.NORMAL,
@@ -246,35 +190,6 @@ def _test_audience(options: OptionsBody) -> Audience | None:
     if options.test_user is None:
         return None
     return Audience(users=(recipient_key(RecipientKind.USER, options.test_user),))
-
-
-def _audience(body: AudienceBody) -> Audience:
-    channels = [*(body.channels or ()), *(body.teams or ())]
-    conversations = {recipient_key(RecipientKind.CHANNEL, one) for one in channels}
-    conversations |= {recipient_key(RecipientKind.CHAT, one) for one in body.chats or ()}
-    people = {_person_key(one) for one in body.users or ()}
-    exceptions = body.exceptions or ExceptBody()
-    return Audience(
-        users=tuple(sorted(one for one in people if not is_name(one))),
-        names=tuple(sorted(filter(is_name, people))),
-        conversations=tuple(sorted(conversations)),
-        everyone_installed=body.everyone == "installed",
-        everyone_in_tenant=body.everyone == "tenant",
-        groups=tuple(sorted(set(body.groups or ()))),
-        except_people=tuple(sorted({_person_key(one) for one in exceptions.users or ()})),
-        except_groups=tuple(sorted(set(exceptions.groups or ()))),
-        derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
-    )
-
-
-def _person_key(named: str) -> str:
-    return recipient_key(RecipientKind.NAME if "@" in named else RecipientKind.USER, named)
-
-
-def derived(broadcast_id: str, *, states: Collection[str], reasons: Collection[str]) -> Derived:
-    """The recipients of another broadcast by the states and reasons in which their deliveries ended."""
-    chosen = [one for one in Outcome if not one.is_open and (one.state in states or one.reason in reasons)]
-    return Derived(broadcast=broadcast_id, outcomes="".join(chosen))
 
 
 def _content(body: ContentBody) -> Content:

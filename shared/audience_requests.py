@@ -1,0 +1,103 @@
+"""The audience of a request: the rules over several of its fields, and what it becomes.
+
+`shared/requests.py` reads the other parts of a request.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from shared.contract import AudienceBody, ExceptBody
+from shared.domain.audience import Audience, Derived
+from shared.domain.outcomes import Outcome
+from shared.domain.recipients import PERSON_NAME, RecipientKind, is_name, recipient_key
+from shared.errors import Fault
+from shared.field_rules import MOST_IDS, NAME_REFUSED
+
+_NAMED = ("users", "channels", "chats", "teams", "groups")
+
+
+def too_many_ids(given: object) -> Fault | None:
+    """The fault of an audience that names more than 1,000 ids, those that are left out among them."""
+    parts = [given, given.get("except")] if isinstance(given, dict) else []
+    lists = [part[name] for part in parts if isinstance(part, dict) for name in _NAMED if name in part]
+    number = sum(len(value) for value in lists if isinstance(value, list))
+    if number <= MOST_IDS:
+        return None
+    detail = (
+        f"{number:,} ids are named, {MOST_IDS:,} are allowed in one request: cut the audience into several "
+        'requests, or name "groups" or "everyone"'
+    )
+    return Fault(pointer="/audience", detail=detail)
+
+
+def audience_faults(given: object) -> list[Fault]:
+    """What is wrong between the fields of an audience as it came."""
+    if not isinstance(given, Mapping):
+        return []
+    lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
+    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from")):
+        detail = (
+            "the audience is empty: name users, channels, chats, teams or groups, or everyone, "
+            "or from another broadcast"
+        )
+        return [Fault(pointer="/audience", detail=detail)]
+    chosen = [name for name in ("states", "reasons") if given.get(name) not in (None, [])]
+    if given.get("from") is not None and not chosen:
+        detail = "of whose recipients which are meant? name states or reasons"
+        return [Fault(pointer="/audience/from", detail=detail)]
+    if given.get("from") is None and chosen:
+        detail = "this chooses among the recipients of another broadcast: name that one under from"
+        return [Fault(pointer=f"/audience/{chosen[0]}", detail=detail)]
+    channels = {one for name in ("channels", "teams") for one in lists.get(name, ()) if isinstance(one, str)}
+    return [
+        Fault(
+            pointer=f"/audience/chats/{index}", detail="this id is named as a channel or team, too: keep one of the two"
+        )
+        for index, chat in enumerate(lists.get("chats", ()))
+        if isinstance(chat, str) and chat in channels
+    ]
+
+
+def name_faults(given: object) -> list[Fault]:
+    """A fault for each person by sign-in name or mail, where such names cannot be looked up."""
+    exceptions = given.get("except") if isinstance(given, Mapping) else None
+    return [
+        Fault(pointer=f"{place}/users/{index}", detail=NAME_REFUSED)
+        for place, part in (("/audience", given), ("/audience/except", exceptions))
+        for index, one in enumerate(_users_in(part))
+        if isinstance(one, str) and PERSON_NAME.fullmatch(one.strip())
+    ]
+
+
+def _users_in(part: object) -> Sequence[object]:
+    users = part.get("users") if isinstance(part, Mapping) else None
+    return users if isinstance(users, list) else ()
+
+
+def read_audience(body: AudienceBody) -> Audience:
+    """An audience that follows the contract: as keys, sorted, unique."""
+    channels = [*(body.channels or ()), *(body.teams or ())]
+    conversations = {recipient_key(RecipientKind.CHANNEL, one) for one in channels}
+    conversations |= {recipient_key(RecipientKind.CHAT, one) for one in body.chats or ()}
+    people = {_person_key(one) for one in body.users or ()}
+    exceptions = body.exceptions or ExceptBody()
+    return Audience(
+        users=tuple(sorted(one for one in people if not is_name(one))),
+        names=tuple(sorted(filter(is_name, people))),
+        conversations=tuple(sorted(conversations)),
+        everyone_installed=body.everyone == "installed",
+        everyone_in_tenant=body.everyone == "tenant",
+        groups=tuple(sorted(set(body.groups or ()))),
+        except_people=tuple(sorted({_person_key(one) for one in exceptions.users or ()})),
+        except_groups=tuple(sorted(set(exceptions.groups or ()))),
+        derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
+    )
+
+
+def _person_key(named: str) -> str:
+    return recipient_key(RecipientKind.NAME if "@" in named else RecipientKind.USER, named)
+
+
+def derived(broadcast_id: str, *, states: Collection[str], reasons: Collection[str]) -> Derived:
+    """The recipients of another broadcast by the states and reasons in which their deliveries ended."""
+    chosen = [one for one in Outcome if not one.is_open and (one.state in states or one.reason in reasons)]
+    return Derived(broadcast=broadcast_id, outcomes="".join(chosen))
