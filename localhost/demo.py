@@ -129,13 +129,12 @@ async def read_ledger(stack: Stack, text: str) -> Delivered:
     summary = await stack.control.ledger_summary()
     contents = await stack.control.ledger_contents()
     ours = [content for content in contents.values() if content["text"] == text]
-    span = (summary.last_at or 0.0) - (summary.first_at or 0.0)
     return Delivered(
         reached=sum(content["reached"] for content in ours),
         duplicates=sum(content["duplicates"] for content in ours),
         requests=summary.requests,
         throttled=summary.throttled,
-        span=span,
+        rate=summary.rate or 0.0,
     )
 
 

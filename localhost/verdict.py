@@ -9,7 +9,7 @@ from typing import Any
 class Verdict:
     """What became of a broadcast.
 
-    `sent`, `duplicates`, `requests`, `throttled` and `rate` (messages per second between the first and the last one)
+    `sent`, `duplicates`, `requests`, `throttled` and `rate` (messages per second up to the 99.9th percentile)
     come from the ledger; `deferred` (people whose message took more than one try) and `undeliverable` by reason from
     the app. `lost` people have neither a message nor a reason. `installed_now` people were given the app by Herald.
     """
@@ -48,13 +48,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What the ledger holds of one broadcast; `span` is the time from the first to the last message in seconds."""
+    """What the ledger holds of one broadcast; `rate` as in `Verdict`."""
 
     reached: int
     duplicates: int
     requests: int
     throttled: int
-    span: float
+    rate: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def judge(
         duplicates=delivered.duplicates,
         requests=delivered.requests,
         throttled=delivered.throttled,
-        rate=(delivered.reached + delivered.duplicates - 1) / delivered.span if delivered.span > 0 else 0.0,
+        rate=delivered.rate,
         seconds=seconds,
         installed_now=installs.now if installs else 0,
         disagreements=tuple(sentence for sentence, holds in facts.items() if not holds),

@@ -71,4 +71,4 @@ def a_report(**changes: Any) -> dict[str, Any]:
 
 
 def a_ledger(**changes: Any) -> Delivered:
-    return Delivered(**{"reached": 98, "duplicates": 0, "requests": 100, "throttled": 0, "span": 2.0, **changes})
+    return Delivered(**{"reached": 98, "duplicates": 0, "requests": 100, "throttled": 0, "rate": 48.5, **changes})
