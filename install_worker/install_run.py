@@ -106,8 +106,13 @@ class InstallRun:
         return End.TRIED
 
     def _leave_to_the_sender(self) -> None:
-        """Those who have the app by now get the message while the others wait."""
+        """Those who have the app by now get the message while the others wait.
+
+        Without any the batch stays as it is, so that an operator's retry finds it at once.
+        """
         deliveries, now = self._claim.deliveries, self._clock.now()
+        if not deliveries.due(now):
+            return
         for position in self._due():
             deliveries.answer(position, decide_blocked(deliveries.note(position), now=now))
         deliveries.settle_answers()
