@@ -19,7 +19,7 @@ FINAL = {
 """States that another try would not change."""
 BLOCKING = frozenset({InstallState.CONSENT_MISSING, InstallState.APP_NOT_IN_CATALOG})
 """States that concern everybody of the tenant: nobody is nearer to giving up because of them."""
-BLOCKED_WAIT = 60.0
+BLOCKED_WAIT = 10.0
 """Seconds in which a batch whose other people have the app is the sender's."""
 BUSY_WAIT = 5.0
 """Seconds after which somebody whom another broadcast is giving the app is looked at again."""
@@ -36,7 +36,7 @@ def decide_busy(note: Note, *, now: float) -> Decision:
 
 
 def decide_blocked(note: Note, *, now: float) -> Decision:
-    """Nobody can be given the app for now; a minute later this batch may find out whether that still holds."""
+    """Nobody can be given the app for now; some seconds later this batch may find out whether that still holds."""
     return Decision(outcome=Outcome.AWAITING_INSTALL, note=replace(note, due_at=now + BLOCKED_WAIT))
 
 

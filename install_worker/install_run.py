@@ -38,9 +38,11 @@ from shared.work.claim import HOLDER_SECONDS, Claim
 from shared.work.heads import Heads
 from shared.work.walk import End
 
-STAY = 12.0
+STAY = 6.0
 """Retries that are due within so many seconds are waited for: a list of Graph lags behind an install by seconds."""
-MOST_ROUNDS = 4
+MOST_ROUNDS = 3
+LATE_ATTEMPTS, LAG_WAIT = 4, 20.0
+"""After so many tries the usual wait would be longer than any list lags: it is so many seconds then."""
 Read = Callable[[Response], "Installation | InstallState | None"]
 
 logger = logging.getLogger(__name__)
@@ -156,7 +158,7 @@ class InstallRun:
             done = self._sorted_out(await self._ask(added), _installed)
             found = {**found, **await look(list(done))} if done and await self._keep() else found
             # Graph's lists lag behind an install: the next look finds it.
-            self._fail([position for position in done if position in found and found[position] is None])
+            self._fail_lagging([position for position in done if position in found and found[position] is None])
         there = {position: installation for position, installation in found.items() if installation is not None}
         if there and await self._keep():
             chats = {position: chat_of(places[position], one.id) for position, one in there.items()}
@@ -214,6 +216,12 @@ class InstallRun:
             else:
                 found[position] = told
         return found
+
+    def _fail_lagging(self, positions: Sequence[int]) -> None:
+        """Look again soon, also for those who had to wait long before they could be given the app."""
+        for position in positions:
+            is_late = self._claim.deliveries.note(position).attempts >= LATE_ATTEMPTS
+            self._fail([position], retry_after=LAG_WAIT if is_late else None)
 
     def _fail(
         self,

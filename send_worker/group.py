@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 LATE = 0.0005
 """Seconds under which a wait is not worth a timer."""
+LONG = 0.5
+"""Seconds of a wait after which it is asked again whether the broadcast goes on: at a low rate a group takes long."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class GroupPoster:
                 self._claim.is_lost = True
                 group.left -= len(group.positions) - index
                 break
-            if self._pacer.is_void(slots):
+            if self._pacer.is_void(slots) or (wait > LONG and not await self._may_post(position)):
                 unposted = group.positions[index:]
                 group.left -= len(unposted)
                 self._claim.deliveries.withdraw(unposted)
@@ -95,6 +97,13 @@ class GroupPoster:
             self._spawn(self._post_one(group, position))
             slots = slots.after(self._claim.deliveries.requests_for(position))
         self._claim.deliveries.touch()
+
+    async def _may_post(self, position: int) -> bool:
+        """Whether a delivery whose slot was long in coming may still be posted, by a head of three seconds ago."""
+        broadcast_id = self._claim.broadcast.id
+        if self._claim.deliveries.is_sent(position):
+            return not await self._heads.is_held(broadcast_id)
+        return not await self._heads.is_stopped(broadcast_id)
 
     async def _post_one(self, group: Group, position: int) -> None:
         if self._claim.is_overdue:

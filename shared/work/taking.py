@@ -5,6 +5,7 @@ from secrets import token_hex
 
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
+from shared.domain.outcomes import Outcome
 from shared.domain.revisions import begin
 from shared.nudging import Nudging
 from shared.ports import Clock
@@ -71,6 +72,11 @@ class Taking:
     async def hand_on_what_is_due(self, claim: Claim) -> None:
         """Nudge whose turn it is with a batch that was settled while something of it is due at once."""
         if claim.due_marker and due_at(claim.due_marker) <= self._clock.now():
+            await self._hand_on(claim.broadcast.id, claim.number)
+
+    async def hand_on_what_can_be_sent(self, claim: Claim) -> None:
+        """Have those sent to who were given the app before the others of their batch turned out to be held up."""
+        if self._installing and not claim.is_lost and Outcome.PENDING in claim.deliveries.outcomes:
             await self._hand_on(claim.broadcast.id, claim.number)
 
     async def leave_to_others(self, broadcast_id: str, number: int) -> None:

@@ -88,6 +88,8 @@ class LaneWalk:
                     return
                 if end is not End.TRIED:
                     await claim.settle(keep_place=True)
+                    if end is End.STOPPED:
+                        await self._taking.hand_on_what_can_be_sent(claim)
                     if end is End.FAR_AWAY and not claim.is_lost:
                         jitter = random.uniform(0.8, 1.3)  # noqa: S311 - jitter between instances is no secret
                         delay = min(run.wait * jitter, LONGEST_DELAY)
