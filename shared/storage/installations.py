@@ -5,7 +5,7 @@ tenant / block               why nobody of the tenant can be given the app at th
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.errors import RowConflict
@@ -62,11 +62,6 @@ class Installations:
         if states:
             rows = [upsert(key, {"state": state, "writer": ""}) for key, state in sorted(states.items())]
             await self._table.write(tenant, rows)
-
-    async def states(self, tenant: str, keys: Collection[str]) -> dict[str, str]:
-        """The states of people, without those of whom nothing is known."""
-        rows = await self._rows(tenant, sorted(keys))
-        return {key: str(row.values["state"]) for key, row in rows.items() if row is not None}
 
     async def block(self, tenant: str) -> Block | None:
         """What keeps the tenant's installs up; None while nothing does."""
