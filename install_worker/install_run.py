@@ -156,9 +156,11 @@ class InstallRun:
         if missing and await self._keep():
             added = {one: install(places[one], app.catalog_id, graph_url=self._bind_url) for one in missing}
             done = self._sorted_out(await self._ask(added), _installed)
-            found = {**found, **await look(list(done))} if done and await self._keep() else found
+            # The bot is told of an install as well, and mostly sooner than Graph's lists.
+            unheard = await self._unknown(list(done))
+            found = {**found, **await look(unheard)} if unheard and await self._keep() else found
             # Graph's lists lag behind an install: the next look finds it.
-            self._fail_lagging([position for position in done if position in found and found[position] is None])
+            self._fail_lagging([position for position in unheard if position in found and found[position] is None])
         there = {position: installation for position, installation in found.items() if installation is not None}
         if there and await self._keep():
             chats = {position: chat_of(places[position], one.id) for position, one in there.items()}

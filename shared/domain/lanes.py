@@ -6,7 +6,9 @@ from dataclasses import dataclass
 BATCH_SIZE = 100
 BATCH_BYTES = 256 * 1024
 INSTALL_SIZE, INSTALL_LANES = 20, 4
-"""People of a batch who must be given the app first: as many as one JSON batch of Graph takes. Its lanes."""
+"""Most people of a batch who must be given the app first: as many as one JSON batch of Graph takes. Its lanes."""
+FIRST_INSTALL_SIZE = 5
+"""The first such batch of each lane is so small, so that the first of these people soon have the message."""
 FIRST_INSTALL, FIRST_INSTALL_LANE = 50_000_000, 50
 """Such batches, and their lanes, are numbered from here, behind all others."""
 FEWEST_LANES, MOST_LANES = 4, 16
@@ -25,6 +27,11 @@ def lanes_for(pace: float | None, *, recipients: int | None = None) -> int:
     if pace is None:
         return most
     return min(most, max(FEWEST_LANES, min(MOST_LANES, math.ceil(pace * LANE_SECONDS / BATCH_SIZE))))
+
+
+def install_size(place: int) -> int:
+    """How many people the install batch at a place (from 0) may have: 5 in each lane's first, doubling to 20."""
+    return min(INSTALL_SIZE, FIRST_INSTALL_SIZE << min(place // INSTALL_LANES, 8))
 
 
 def is_install(batch: int) -> bool:

@@ -6,12 +6,12 @@ rows and the cursor are one transaction, so a second planner writes nothing.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.domain.batches import Recipient
-from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, INSTALL_SIZE, is_install
+from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, INSTALL_SIZE, install_size, is_install
 from shared.domain.recipients import RecipientKind, kind_of
 
 FIRST_RUN, LARGEST_RUN = 1_000, 65_536
@@ -120,15 +120,17 @@ def leave_out(keys: Sequence[str], earlier: Iterable[Sequence[str]]) -> list[str
     return [key for key in keys if key in left]
 
 
-def cut(recipients: Iterable[Recipient], size: int = BATCH_SIZE) -> Iterator[tuple[Recipient, ...]]:
-    """Cut recipients into batches of at most `size` deliveries and 256 KiB."""
+def cut(
+    recipients: Iterable[Recipient], size_of: Callable[[int], int] = lambda _: BATCH_SIZE
+) -> Iterator[tuple[Recipient, ...]]:
+    """Cut recipients into batches of at most 256 KiB; `size_of` tells how many the one at a place (from 0) may have."""
     batch: list[Recipient] = []
-    weights = 0
+    weights, place = 0, 0
     for recipient in recipients:
         weight = _weight(recipient)
-        if batch and (len(batch) == size or weights + weight > BATCH_BYTES):
+        if batch and (len(batch) == size_of(place) or weights + weight > BATCH_BYTES):
             yield tuple(batch)
-            batch, weights = [], 0
+            batch, weights, place = [], 0, place + 1
         batch.append(recipient)
         weights += weight
     if batch:
@@ -158,7 +160,8 @@ class Portion:
 
     def step(self, cursor: Cursor) -> tuple[Cursor, list[NewBatches]]:
         """The cursor behind this portion, and its batches."""
-        batches, installs = tuple(cut(self.known)), tuple(cut(self.strangers, INSTALL_SIZE))
+        batches = tuple(cut(self.known))
+        installs = tuple(cut(self.strangers, lambda place: install_size(cursor.installs + place)))
         new = [
             NewBatches(first=cursor.batches, batches=batches),
             NewBatches(first=FIRST_INSTALL + cursor.installs, batches=installs),
@@ -174,7 +177,10 @@ class Portion:
 
 
 def portions(recipients: Iterable[Recipient], *, installing: bool) -> Iterator[Portion]:
-    """Put as many recipients together as one transaction takes. With `installing` strangers are given the app first."""
+    """Put as many recipients together as one transaction takes. With `installing` strangers are given the app first.
+
+    The first strangers have smaller rows than are reckoned with here: five more rows at most.
+    """
     known, strangers, weights = list[Recipient](), list[Recipient](), 0
     for recipient in recipients:
         weight, strange = _weight(recipient), installing and is_stranger(recipient)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from shared.errors import TokenRefused
 from shared.graph.protocol import Request, Response
@@ -29,6 +29,8 @@ class MemoryGraph:
         self.requests: Counter[str] = Counter()
         """Requests by method and what they are about."""
         self.rule = rule
+        self.tells: Callable[[str], Awaitable[None]] | None = None
+        """Called with the person's object id after each install, as Teams tells the bot."""
         self.refuses_tokens = False
         self.forgotten = 0
         """How often a tenant's token was forgotten."""
@@ -50,6 +52,9 @@ class MemoryGraph:
             raise TokenRefused("the secret has expired")
         await asyncio.sleep(self._latency / 2)
         answers = [self._answer(request) for request in requests]
+        for request, answer in zip(requests, answers, strict=True):
+            if self.tells is not None and answer.status == 201:
+                await self.tells(request.path.split("/")[2])
         await asyncio.sleep(self._latency / 2)
         return answers
 

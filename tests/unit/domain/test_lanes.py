@@ -16,6 +16,7 @@ from shared.domain.lanes import (
     SMALLEST_GROUP,
     LanePlan,
     group_size,
+    install_size,
     lanes_for,
 )
 
@@ -92,3 +93,17 @@ def test_groups_are_equal_parts(rate: float, size: int) -> None:
     assert 1 <= group <= most
     assert groups == math.ceil(size / most)
     assert size - (groups - 1) * group > group - groups
+
+
+@pytest.mark.parametrize(
+    ("place", "size"),
+    [
+        (0, 5),  # The first batch of the first lane.
+        (3, 5),  # The first one of the last lane.
+        (4, 10),  # Each lane's second.
+        (8, 20),  # As many as a JSON batch of Graph takes.
+        (10**6, 20),  # However long a plan is.
+    ],
+)
+def test_the_first_install_batches_are_small(place: int, size: int) -> None:
+    assert install_size(place) == size

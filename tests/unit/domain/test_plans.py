@@ -139,10 +139,10 @@ def test_people_who_need_the_app_are_in_batches_of_their_own() -> None:
     step, (known, strangers) = portion.step(Cursor())
 
     assert [len(batch) for batch in known.batches] == [100]
-    assert [len(batch) for batch in strangers.batches] == [20] * 10
-    assert (step.batches, step.installs, step.recipients, step.after) == (1, 10, 300, "user!0299")
-    assert (step.holds(0), step.holds(1), step.holds(FIRST_INSTALL + 9)) == (True, False, True)
-    assert not step.holds(FIRST_INSTALL + 10)
+    assert [len(batch) for batch in strangers.batches] == [5] * 4 + [10] * 4 + [20] * 7
+    assert (step.batches, step.installs, step.recipients, step.after) == (1, 15, 300, "user!0299")
+    assert (step.holds(0), step.holds(1), step.holds(FIRST_INSTALL + 14)) == (True, False, True)
+    assert not step.holds(FIRST_INSTALL + 15)
 
 
 def test_a_transaction_of_large_batches_ends_at_two_mebibytes() -> None:

@@ -323,7 +323,8 @@ def test_an_instance_that_dies_while_it_installs_loses_nobody_and_installs_nobod
     in_a_world(scenario, graph=MemoryGraph(latency=1.0), connector=MemoryConnector())
 
 
-def test_the_first_message_goes_out_before_the_hundredth_install() -> None:
+@pytest.mark.parametrize("lag", [0.0, 3.0])
+def test_the_first_message_goes_out_before_the_hundredth_install(lag: float) -> None:
     async def scenario(world: World) -> None:
         assert world.graph is not None
         world.start()
@@ -334,4 +335,18 @@ def test_the_first_message_goes_out_before_the_hundredth_install() -> None:
 
         assert world.graph.installs.total() < 100
 
-    in_a_world(scenario, graph=MemoryGraph(latency=1.0))
+    in_a_world(scenario, graph=MemoryGraph(latency=1.0, lag=lag))
+
+
+def test_an_install_of_which_the_bot_was_told_is_not_looked_for() -> None:
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        world.graph.tells = lambda person: world.install([int(person.rpartition("-")[2], 16)])
+        world.start()
+        broadcast = await world.accept(users=range(40))
+        await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 40}
+        assert world.graph.requests == {"GET installedApps": 40, "POST installedApps": 40}
+
+    in_a_world(scenario, graph=MemoryGraph())
