@@ -1,35 +1,35 @@
-"""Working on one claimed batch of people without the app: look, install, learn the chat, journal.
+"""Working on one claimed batch of places whose app is to be seen to: turns with Graph, with a journal between them.
 
-Every step can be done twice without harm: who has the app is not given it again, and a chat that is known is not asked
-for. So a crash costs a look.
+A turn is for those who are due: who is known to have the app by now needs none, and whom another batch is at waits.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from install_worker.decisions import BLOCKING, decide_blocked, decide_busy, decide_failed, decide_installed
+from install_worker.decisions import (
+    BLOCKING,
+    decide_blocked,
+    decide_busy,
+    decide_failed,
+    decide_installed,
+    decide_out_of_reach,
+    decide_removed,
+)
+from install_worker.graph_turn import Ended, GraphTurn, Why
+from install_worker.places import place_of
 from shared.domain.activities import timestamp
 from shared.domain.decisions import Decision
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import identifier_of
 from shared.domain.references import ReferenceState
+from shared.domain.scopes import Scope, scope_of
 from shared.errors import TokenRefused, TokenUnavailable
 from shared.graph.catalog import Catalog
 from shared.graph.client import GraphClient
-from shared.graph.installs import (
-    Installation,
-    InstallState,
-    Place,
-    chat_id_in,
-    chat_of,
-    failure_of,
-    find_installation,
-    install,
-    installation_in,
-)
-from shared.graph.protocol import Request, Response
+from shared.graph.installs import InstallState, Place
 from shared.ports import Clock
 from shared.storage.conversations import Conversations
 from shared.storage.installations import Installations
@@ -43,13 +43,14 @@ STAY = 6.0
 MOST_ROUNDS = 3
 LATE_ATTEMPTS, LAG_WAIT = 4, 20.0
 """After so many tries the usual wait would be longer than any list lags: it is so many seconds then."""
-Read = Callable[[Response], "Installation | InstallState | None"]
+ALWAYS_LOOKED_AT = frozenset({Mode.UPGRADE, Mode.REMOVE})
+"""Modes in which it is not enough to know that somebody has the app."""
 
 logger = logging.getLogger(__name__)
 
 
 class InstallRun:
-    """One claimed batch, until each of its people has the app, or has been tried."""
+    """One claimed batch, until each of its places was seen to, or tried."""
 
     def __init__(
         self,
@@ -59,29 +60,37 @@ class InstallRun:
         graph: GraphClient,
         catalog: Catalog,
         bind_url: str,
+        scopes: Collection[Scope],
         conversations: Conversations,
         installations: Installations,
         clock: Clock,
     ) -> None:
-        """`bind_url` is the cloud's own Graph, by which an install names the app."""
+        """`bind_url` is the cloud's own Graph, and `scopes` are those in which the app is installed."""
         self._claim = claim
         self._tenant = claim.broadcast.tenant
+        self._mode = claim.broadcast.mode
         self._heads = heads
         self._graph = graph
         self._catalog = catalog
         self._bind_url = bind_url
+        self._scopes = scopes
         self._conversations = conversations
         self._installations = installations
         self._clock = clock
-        # Whoever takes this batch next goes on with its people; others keep away from them meanwhile.
+        # Whoever takes this batch next goes on with its places; others keep away from them meanwhile.
         self._writer = f"{claim.broadcast.id}!{claim.number}"
         self._noted: dict[str, str] = {}
         self._has_new_token = False
         self.wait = 0.0
         self.blocked: InstallState | None = None
-        """What keeps everybody of the tenant from being given the app, where that came out."""
+        """What keeps everybody of the tenant from being given the app in this scope, where that came out."""
         self.has_installed = False
         """Whether anybody has the app by this run, or had it."""
+
+    @property
+    def scope(self) -> Scope:
+        """The scope of the batch, whose places are all of one kind."""
+        return scope_of(self._key(0)) or Scope.PERSONAL
 
     async def work(self) -> End:
         """Do what the batch needs now."""
@@ -121,14 +130,16 @@ class InstallRun:
 
     async def _round(self, positions: Sequence[int]) -> None:
         try:
-            await self._install(await self._unknown(positions))
+            places = self._in_reach(positions)
+            looked_at = list(places) if self._mode in ALWAYS_LOOKED_AT else await self._unheard(list(places))
+            await self._turn({position: places[position] for position in await self._mine(looked_at)})
         except TokenRefused as error:
             log_event(logger, "graph_token_refused", level=logging.ERROR, tenant=self._tenant, cause=str(error))
             self.blocked = InstallState.CONSENT_MISSING
             self._has_new_token = True
         except TokenUnavailable:
             self._claim.deliveries.settle_answers()
-            self._fail(self._due())
+            self._fail(self._due(), Ended(state=InstallState.WAITING))
         finally:
             await self._installations.note(self._tenant, self._noted)
             self._noted = {}
@@ -138,64 +149,66 @@ class InstallRun:
         self._graph.forget_token(self._tenant)
         self._has_new_token, self.blocked = True, None
 
-    async def _install(self, positions: Sequence[int]) -> None:
-        """Give people the app who do not have it, and learn the chats of all."""
-        mine = await self._mine(positions)
-        app = await self._catalog.app_in(self._tenant) if mine else InstallState.WAITING
-        if isinstance(app, InstallState):
-            self._fail(mine, app)
+    async def _turn(self, places: Mapping[int, Place]) -> None:
+        """See to places by Graph, and take in what comes of it, also of a turn that breaks off."""
+        if not places:
             return
-        places = {position: Place.user(identifier_of(self._key(position))) for position in mine}
+        turn = GraphTurn(
+            self._graph,
+            self._catalog,
+            tenant=self._tenant,
+            bind_url=self._bind_url,
+            may_go_on=self._may_go_on,
+            unheard=self._unheard,
+        )
+        try:
+            await turn.take(places, mode=self._mode)
+        finally:
+            for position, ended in turn.ends.items():
+                await self._take_in(position, ended)
 
-        async def look(whom: Sequence[int]) -> dict[int, Installation | None]:
-            asked = {position: find_installation(places[position], app) for position in whom}
-            return self._sorted_out(await self._ask(asked), installation_in)
-
-        found = await look(mine)
-        missing = [position for position, installation in found.items() if installation is None]
-        if missing and await self._keep():
-            added = {one: install(places[one], app.catalog_id, graph_url=self._bind_url) for one in missing}
-            done = self._sorted_out(await self._ask(added), _installed)
-            # The bot is told of an install as well, and mostly sooner than Graph's lists.
-            unheard = await self._unknown(list(done))
-            found = {**found, **await look(unheard)} if unheard and await self._keep() else found
-            # Graph's lists lag behind an install: the next look finds it.
-            self._fail_lagging([position for position in unheard if position in found and found[position] is None])
-        there = {position: installation for position, installation in found.items() if installation is not None}
-        if there and await self._keep():
-            chats = {position: chat_of(places[position], one.id) for position, one in there.items()}
-            await self._learn_chats(await self._ask(chats))
-
-    async def _learn_chats(self, answers: Mapping[int, Response]) -> None:
-        for position, response in answers.items():
-            chat = chat_id_in(response)
-            if isinstance(chat, InstallState):
-                self._fail([position], chat, retry_after=response.retry_after)
-                continue
-            recipient = self._claim.deliveries.recipients[position]
+    async def _take_in(self, position: int, ended: Ended) -> None:
+        recipient, at = self._claim.deliveries.recipients[position], timestamp(self._clock.now())
+        if ended.state is InstallState.INSTALLED:
+            # Teams and chats are their own conversation.
+            conversation = ended.chat or identifier_of(recipient.key)
             await self._conversations.keep_created(
-                self._tenant,
-                recipient.key,
-                conversation=chat,
-                service_url=recipient.service_url,
-                at=timestamp(self._clock.now()),
+                self._tenant, recipient.key, conversation=conversation, service_url=recipient.service_url, at=at
             )
             self.has_installed = True
-            self._decide(position, decide_installed(chat), InstallState.INSTALLED)
+            self._decide(position, decide_installed(conversation, mode=self._mode), ended.state)
+        elif ended.state is InstallState.REMOVED:
+            await self._conversations.mark(self._tenant, recipient.key, ReferenceState.UNINSTALLED, at=at)
+            self._decide(position, decide_removed(), ended.state)
+        else:
+            self._fail([position], ended)
 
-    async def _unknown(self, positions: Sequence[int]) -> list[int]:
-        """Those of whom no chat is known by now; the others need no app."""
+    def _in_reach(self, positions: Sequence[int]) -> dict[int, Place]:
+        """Where Graph knows the places; the others can never be seen to."""
+        found = dict[int, Place]()
+        for position in positions:
+            recipient = self._claim.deliveries.recipients[position]
+            place = place_of(recipient) if scope_of(recipient.key) in self._scopes else None
+            if place is None:
+                self._decide(position, decide_out_of_reach())
+            else:
+                found[position] = place
+        return found
+
+    async def _unheard(self, positions: Sequence[int]) -> list[int]:
+        """Those of whom no conversation is known by now; the others need no app."""
         references = await asyncio.gather(*(self._conversations.get(self._tenant, self._key(one)) for one in positions))
-        unknown = list[int]()
+        unheard = list[int]()
         for position, reference in zip(positions, references, strict=True):
             if reference is not None and reference.conversation and reference.state is ReferenceState.ACTIVE:
-                self._decide(position, decide_installed(reference.conversation))
+                decision = decide_installed(reference.conversation, mode=self._mode)
+                self._decide(position, decision, InstallState.INSTALLED)
             else:
-                unknown.append(position)
-        return unknown
+                unheard.append(position)
+        return unheard
 
     async def _mine(self, positions: Sequence[int]) -> list[int]:
-        """Those whom nobody else is giving the app at this moment; the others come again in some seconds."""
+        """Those whom no other batch is at in this moment; the others come again in some seconds."""
         keys = [self._key(position) for position in positions]
         taken = await self._installations.begin(self._tenant, keys, writer=self._writer) if keys else set()
         now = self._clock.now()
@@ -204,48 +217,25 @@ class InstallRun:
                 self._decide(position, decide_busy(self._claim.deliveries.note(position), now=now))
         return [position for position in positions if self._key(position) in taken]
 
-    async def _ask(self, requests: Mapping[int, Request]) -> dict[int, Response]:
-        answers = await self._graph.send_all(self._tenant, list(requests.values()))
-        return dict(zip(requests, answers, strict=True))
-
-    def _sorted_out(self, answers: Mapping[int, Response], read: Read) -> dict[int, Installation | None]:
-        """The installations that were told of, or None for none; those who failed are decided on here."""
-        found = dict[int, Installation | None]()
-        for position, response in answers.items():
-            told = read(response)
-            if isinstance(told, InstallState):
-                self._fail([position], told, retry_after=response.retry_after)
-            else:
-                found[position] = told
-        return found
-
-    def _fail_lagging(self, positions: Sequence[int]) -> None:
-        """Look again soon, also for those who had to wait long before they could be given the app."""
-        for position in positions:
-            is_late = self._claim.deliveries.note(position).attempts >= LATE_ATTEMPTS
-            self._fail([position], retry_after=LAG_WAIT if is_late else None)
-
-    def _fail(
-        self,
-        positions: Sequence[int],
-        state: InstallState = InstallState.WAITING,
-        *,
-        retry_after: float | None = None,
-    ) -> None:
-        if state in BLOCKING and positions:
-            self.blocked = state
-            if state is InstallState.APP_NOT_IN_CATALOG:
+    def _fail(self, positions: Sequence[int], ended: Ended) -> None:
+        if ended.state in BLOCKING and positions:
+            self.blocked = ended.state
+            if ended.state is InstallState.APP_NOT_IN_CATALOG:
                 self._catalog.forget(self._tenant)
         for position in positions:
+            note = self._claim.deliveries.note(position)
+            # Graph's lists are looked at again soon, also of those who had to wait long before they had the app.
+            lags_late = ended.why is Why.LISTS_LAG and note.attempts >= LATE_ATTEMPTS
             decision = decide_failed(
-                state,
+                ended.state,
+                scope=self.scope,
                 broadcast=self._claim.broadcast,
-                note=self._claim.deliveries.note(position),
+                note=note,
                 now=self._clock.now(),
                 jitter=random.random(),  # noqa: S311 - jitter is no secret
-                retry_after=retry_after,
+                retry_after=LAG_WAIT if lags_late else ended.retry_after,
             )
-            self._decide(position, decision, state)
+            self._decide(position, decision, ended.state)
 
     def _decide(self, position: int, decision: Decision, state: InstallState | None = None) -> None:
         self._claim.deliveries.answer(position, decision)
@@ -265,7 +255,7 @@ class InstallRun:
         """Whether nothing may be done any more: nobody is given an app for a message that will not come."""
         return await self._heads.is_stopped(self._claim.broadcast.id)
 
-    async def _keep(self) -> bool:
+    async def _may_go_on(self) -> bool:
         """Renew the lease where it grows old; false when it is lost, or nothing may be done any more."""
         if self._claim.seconds_since_write > HOLDER_SECONDS / 3:
             await self._claim.journal()
@@ -279,9 +269,3 @@ class InstallRun:
 
     def _key(self, position: int) -> str:
         return self._claim.deliveries.recipients[position].key
-
-
-def _installed(response: Response) -> "Installation | InstallState | None":
-    """None where the app was installed by this call, or was there already."""
-    state = failure_of(response)
-    return None if state is InstallState.INSTALLED else state

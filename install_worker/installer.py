@@ -1,7 +1,7 @@
 """The installer: answers a nudge by claiming a batch of people without the app, and works along its lane.
 
-What concerns everybody of a tenant (no consent, no app in the catalogue) stands in one row, and all installs of the
-tenant wait: every few minutes one batch finds out whether it is mended.
+What concerns everybody of a tenant in a scope (no consent, no app in the catalogue) stands in one row, and all of these
+installs wait: every few minutes one batch finds out whether it is mended.
 """
 
 import logging
@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from install_worker.install_run import InstallRun
 from shared.domain.broadcasts import Broadcast
+from shared.domain.scopes import scope_of
 from shared.nudging import Nudging
+from shared.storage.broadcasts import Broadcasts
 from shared.storage.installations import Installations
 from shared.telemetry import log_event
 from shared.work.claim import Claim
@@ -32,6 +34,7 @@ class Installer:
 
     def __init__(
         self,
+        store: Broadcasts,
         *,
         heads: Heads,
         walk: LaneWalk,
@@ -39,6 +42,7 @@ class Installer:
         installations: Installations,
         nudging: Nudging,
     ) -> None:
+        self._store = store
         self._heads = heads
         self._walk = walk
         self._begin = begin
@@ -57,8 +61,7 @@ class Installer:
             delay = random.uniform(2.0, 6.0)  # noqa: S311 - jitter between instances is no secret
             await self._nudging.install(broadcast.id, number, delay=delay)
             return
-        block = await self._installations.block(tenant)
-        if block is not None and (block.age < PROBE_SECONDS or not await self._installations.probe(tenant, block)):
+        if await self._is_blocked(broadcast, number):
             # The sweep nudges each minute what stands still; who has the app is sent to meanwhile.
             await self._walk.leave_to_others(broadcast, number)
             return
@@ -75,11 +78,22 @@ class Installer:
             self._batches[tenant] -= 1
         await self._learn(tenant, runs)
 
+    async def _is_blocked(self, broadcast: Broadcast, number: int) -> bool:
+        """Whether what a batch needs is held up, and this batch is not the one that finds out whether it still is."""
+        blocks = await self._installations.blocks(broadcast.tenant)
+        batch = await self._store.batch(broadcast.id, number) if blocks else None
+        scope = batch and scope_of(batch.recipients[0].key)
+        if not scope or scope not in blocks:
+            return False
+        block = blocks[scope]
+        return block.age < PROBE_SECONDS or not await self._installations.probe(broadcast.tenant, scope, block)
+
     async def _learn(self, tenant: str, runs: list[InstallRun]) -> None:
-        """Block the tenant's installs, or let them go on, by what the batches came to."""
-        blocked = next((run.blocked for run in runs if run.blocked is not None), None)
-        if blocked is not None:
-            await self._installations.set_block(tenant, blocked)
-            log_event(logger, "installs_blocked", level=logging.ERROR, tenant=tenant, reason=blocked.value)
-        elif any(run.has_installed for run in runs) and await self._installations.lift_block(tenant):
-            log_event(logger, "installs_resumed", tenant=tenant)
+        """Block the tenant's installs in a scope, or let them go on, by what the batches came to."""
+        blocked = {run.scope: run.blocked for run in runs if run.blocked is not None}
+        for scope, state in blocked.items():
+            await self._installations.set_block(tenant, scope, state)
+            log_event(logger, "installs_blocked", level=logging.ERROR, tenant=tenant, scope=scope, reason=state.value)
+        for scope in {run.scope for run in runs if run.has_installed} - set(blocked):
+            if await self._installations.lift_block(tenant, scope):
+                log_event(logger, "installs_resumed", tenant=tenant, scope=scope)

@@ -22,12 +22,14 @@ def installer(app: App) -> Installer:
             graph=app.graph,
             catalog=app.catalog,
             bind_url=app.settings.cloud.graph_url,
+            scopes=app.settings.install_scopes,
             conversations=app.conversations,
             installations=app.installations,
             clock=clock,
         )
 
     return Installer(
+        store,
         heads=heads,
         walk=LaneWalk(store, heads=heads, taking=taking, nudging=app.nudging, clock=clock),
         begin=begin,

@@ -32,7 +32,7 @@ def instant(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_ROOTS = frozenset({"broadcasts", "rejections", "people", "reachability", "poison"})
+_ROOTS = frozenset({"broadcasts", "installs", "rejections", "people", "reachability", "poison"})
 
 
 def following_page(link: str | None) -> dict[str, str]:

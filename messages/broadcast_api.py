@@ -10,15 +10,15 @@ from http import HTTPStatus
 from typing import Any
 
 from messages.answers import Answer, Links, following_page, instant, json_answer
+from messages.bodies import read_document, with_key
 from messages.person_reports import PersonReports
-from messages.problems import already_ended, bad_query, malformed, too_large
+from messages.problems import already_ended, bad_query
 from messages.queries import read_paging, recipient_keys
 from messages.reports import Reports
 from messages.spreadsheet import CSV, wants_csv, write_csv
 from shared.acceptance import Acceptance
 from shared.domain.broadcasts import BroadcastState
-from shared.envelopes import read_json_object
-from shared.errors import BroadcastNotFound, Fault, InvalidRequest
+from shared.errors import BroadcastNotFound
 from shared.ports import Clock
 from shared.requests import read_request
 from shared.storage.broadcasts import Broadcasts
@@ -29,8 +29,6 @@ from shared.telemetry import log_event
 
 logger = logging.getLogger(__name__)
 
-LARGEST_BODY = 1024 * 1024
-"""Bytes. The longest right request, 1,000 conversations and 80 KB of escaped text, stays below."""
 _ID = re.compile(r"[0-9a-z]{20}")
 
 
@@ -67,13 +65,7 @@ class BroadcastApi:
 
     async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:
         """Accept a request: 202 with the broadcast, also when it stood already under the same key and body."""
-        if len(body) > LARGEST_BODY:
-            raise too_large(size=len(body), limit=LARGEST_BODY)
-        try:
-            document = read_json_object(body)
-        except InvalidRequest as error:
-            raise malformed(error) from error
-        document, found = with_key(document, key_header)
+        document, found = with_key(read_document(body), key_header)
         request = read_request(
             document, tenants=self._tenants, key=self._new_key(), found=found, takes_names=self._takes_names
         )
@@ -143,20 +135,6 @@ class BroadcastApi:
         return json_answer(
             HTTPStatus.OK, {"rejections": [_rejection(one) for one in page.rejections], "next": following}
         )
-
-
-def with_key(document: dict[str, Any], header: str | None) -> tuple[dict[str, Any], list[Fault]]:
-    """Put the header's key where the document has none; a fault where the two contradict each other."""
-    if header is None:
-        return document, []
-    # The header's draft has a quoted string, and most callers send a bare one.
-    key = header.strip().removeprefix('"').removesuffix('"')
-    if document.get("key") is None:
-        return {**document, "key": key}, []
-    if document["key"] == key:
-        return document, []
-    detail = "the header Idempotency-Key names another key: give one of the two, or the same twice"
-    return document, [Fault(pointer="/key", detail=detail)]
 
 
 def known_id(broadcast_id: str) -> str:

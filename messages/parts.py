@@ -95,7 +95,17 @@ def tenant_api(app: App) -> TenantApi:
 
 def install_api(app: App) -> InstallApi:
     """What answers operators whose tenant's installs stand still."""
-    return InstallApi(app.installations, app.part(waking), clock=app.clock, tenants=app.settings.tenants)
+    return InstallApi(
+        app.installations,
+        app.part(waking),
+        acceptance=app.acceptance,
+        reports=app.part(reports),
+        clock=app.clock,
+        tenants=app.settings.tenants,
+        scopes=app.settings.install_scopes,
+        new_key=lambda: uuid4().hex,
+        takes_names=app.settings.takes_names,
+    )
 
 
 def waking(app: App) -> Waking:

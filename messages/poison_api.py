@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from messages.answers import Answer, Links, instant, json_answer
-from messages.broadcast_api import LARGEST_BODY, known_id
+from messages.bodies import LARGEST_BODY
+from messages.broadcast_api import known_id
 from messages.poison import FUNCTIONS
 from messages.problems import Problem, bad_query, malformed, too_large
 from messages.queries import read_paging

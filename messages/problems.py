@@ -98,6 +98,21 @@ def already_recalled(broadcast_id: str) -> Problem:
     )
 
 
+def says_nothing(broadcast_id: str) -> Problem:
+    """It sees to the app alone, so there are no words to change."""
+    detail = f"broadcast {broadcast_id} sees to the app and has no message: nothing can be edited or recalled"
+    return Problem(HTTPStatus.CONFLICT, "no-message", "The broadcast has no message", detail, broadcast=broadcast_id)
+
+
+def installs_not_set_up() -> Problem:
+    """Herald has none of the app's ids."""
+    detail = (
+        "Herald does not know which app to install: set HERALD_TEAMS_APP_EXTERNAL_ID to the id in the app's manifest; "
+        "see docs/installing.md"
+    )
+    return Problem(HTTPStatus.CONFLICT, "installs-not-set-up", "Installs are not set up", detail)
+
+
 def unknown_tenant(tenant: str) -> Problem:
     """The app does not serve this tenant."""
     detail = f"the app does not serve the tenant {tenant!r} (HERALD_ALLOWED_TENANTS)"

@@ -10,11 +10,12 @@ from messages.answers import Links, instant
 from messages.audience_reports import report_audience
 from shared.domain.batches import Batch, Note
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, Priority, count_as, state_of
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.pacing import URGENT_SHARE
 from shared.domain.plans import Cursor
 from shared.domain.recipients import identifier_of, is_name, kind_of
-from shared.domain.rehearsals import Mode, Prospect, requests_for, unpack_prospects
+from shared.domain.rehearsals import Prospect, requests_for, unpack_prospects
 from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report
 from shared.domain.revisions import Revised, RevisionKind
 from shared.errors import BroadcastNotFound
@@ -135,8 +136,8 @@ class Reports:
         """What keeps people of this broadcast from being given the app, whoever they are; None where nothing does."""
         if not cursor.installs or broadcast.finished_at is not None:
             return None
-        block = await self._installations.block(broadcast.tenant)
-        return None if block is None else block.state
+        blocks = await self._installations.blocks(broadcast.tenant)
+        return next((block.state for block in blocks.values()), None)
 
     async def _as_it_stands(self, broadcast: Broadcast) -> Broadcast:
         return broadcast.under(tenant_stopped=await self._pacers.of(broadcast.tenant).switch.is_stopped())

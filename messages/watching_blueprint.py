@@ -70,6 +70,14 @@ async def tenants_resume(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(tenant_api, lambda api: api.resume(_tenant(req)))
 
 
+@blueprint.function_name("installs_create")
+@blueprint.route("installs", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def installs_create(req: func.HttpRequest) -> func.HttpResponse:
+    """See to the app of an audience, without a message."""
+    key = req.headers.get("Idempotency-Key")
+    return await _answer(install_api, lambda api: api.create(req.get_body(), key_header=key, url=req.url))
+
+
 @blueprint.function_name("installs_get")
 @blueprint.route("tenants/{tenant_id}/installs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def installs_get(req: func.HttpRequest) -> func.HttpResponse:

@@ -2,22 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from messages.answers import Answer, Links, json_answer
-from messages.broadcast_api import LARGEST_BODY, known_id, with_key
-from messages.problems import already_ended, already_recalled, edited_meanwhile, malformed, too_large
+from messages.bodies import read_document, with_key
+from messages.broadcast_api import known_id
+from messages.problems import already_ended, already_recalled, edited_meanwhile, says_nothing
 from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
 from shared.audience_requests import derived
 from shared.contract import FinalState
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import Broadcast, BroadcastState, PauseReason
+from shared.domain.modes import SILENT
 from shared.domain.outcomes import Reason
 from shared.domain.requests import BroadcastRequest, Content
-from shared.envelopes import read_json_object
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe
 from shared.nudging import Nudging
@@ -100,7 +101,7 @@ class Wishes:
 
     async def edit(self, broadcast_id: str, body: bytes, *, url: str) -> Answer:
         """Put new words in the place of what was sent, and send them to whom nothing was sent yet: 202."""
-        return await self._revise(broadcast_id, encode(read_content(_document(body))), url)
+        return await self._revise(broadcast_id, encode(read_content(read_document(body))), url)
 
     async def recall(self, broadcast_id: str, *, url: str) -> Answer:
         """Take back what was sent, and send nothing more: 202."""
@@ -109,6 +110,8 @@ class Wishes:
     async def _revise(self, broadcast_id: str, content: bytes | None, url: str) -> Answer:
         for _ in range(TRIES):
             broadcast = await self._broadcasts.head(known_id(broadcast_id))
+            if broadcast.mode in SILENT:
+                raise says_nothing(broadcast_id)
             if broadcast.recalled:
                 raise already_recalled(broadcast_id)
             now = self._clock.now()
@@ -135,17 +138,8 @@ class Wishes:
         return json_answer(status, await self._reports.broadcast(broadcast_id, links), headers=headers)
 
 
-def _document(body: bytes) -> dict[str, Any]:
-    if len(body) > LARGEST_BODY:
-        raise too_large(size=len(body), limit=LARGEST_BODY)
-    try:
-        return read_json_object(body)
-    except InvalidRequest as error:
-        raise malformed(error) from error
-
-
 def _read(body: bytes, key_header: str | None) -> RetryBody:
-    document, faults = with_key(_document(body), key_header)
+    document, faults = with_key(read_document(body), key_header)
     if faults:
         raise InvalidRequest(faults)
     try:

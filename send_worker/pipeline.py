@@ -40,6 +40,7 @@ def build_pipeline(app: App) -> Pipeline:
             counting=Counting(store, clock),
             nudging=app.nudging,
             clock=clock,
+            scopes=app.settings.install_scopes,
         ),
         sender=Sender(
             store,

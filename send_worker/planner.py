@@ -5,8 +5,9 @@ writes nothing. Sending starts after the first run, which is one page.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from send_worker.closing import Closing
@@ -16,6 +17,7 @@ from shared.domain.audience import Audience, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.lanes import BATCH_SIZE
+from shared.domain.modes import Mode
 from shared.domain.plans import (
     ROWS_PER_STEP,
     Cursor,
@@ -25,7 +27,8 @@ from shared.domain.plans import (
     leave_out,
     portions,
 )
-from shared.domain.rehearsals import Mode, add_prospects, room_in_ramp
+from shared.domain.rehearsals import add_prospects, room_in_ramp
+from shared.domain.scopes import Scope, needs_installer
 from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
 from shared.nudging import Nudging
 from shared.ports import Clock
@@ -64,7 +67,9 @@ class Planner:
         counting: Counting,
         nudging: Nudging,
         clock: Clock,
+        scopes: Collection[Scope] = (),
     ) -> None:
+        """`scopes` are those in which the app is given to whoever lacks it."""
         self._store = store
         self._collecting = collecting
         self._lookup = lookup
@@ -72,6 +77,7 @@ class Planner:
         self._counting = counting
         self._nudging = nudging
         self._clock = clock
+        self._scopes = scopes
 
     async def handle(self, broadcast_id: str) -> None:
         """Answer one nudge. A lost race or failing storage ends the work in silence: the sweep nudges again."""
@@ -139,7 +145,9 @@ class Planner:
             keys = fresh[position : position + most]
             position += len(keys)
             recipients = await self._lookup.recipients(broadcast.tenant, keys)
-            for portion in portions(recipients, installing=broadcast.lanes.installs > 0):
+            scopes = self._scopes if broadcast.lanes.installs else ()
+            is_stranger = partial(needs_installer, scopes=scopes, mode=broadcast.mode)
+            for portion in portions(recipients, is_stranger=is_stranger):
                 held = await self._write(broadcast, held, portion)
         done = replace(held.cursor, phase=Phase.COLLECT, after="")
         return await self._step(broadcast, held, done)

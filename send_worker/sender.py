@@ -12,7 +12,7 @@ from send_worker.brakes import Brakes
 from send_worker.group import GroupPoster
 from send_worker.outside import Outside
 from shared.domain.broadcasts import Broadcast, PauseReason
-from shared.domain.rehearsals import Mode
+from shared.domain.modes import Mode
 from shared.nudging import Nudging
 from shared.pacer import Pacer
 from shared.ports import Clock

@@ -6,7 +6,7 @@ the nudge. What only `open` knows is an attempt that died early, which the sweep
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,9 +15,10 @@ from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.ids import broadcast_id
 from shared.domain.lanes import BATCH_SIZE, INSTALL_LANES, LanePlan, lanes_for
-from shared.domain.plans import Cursor, Phase, cut, is_stranger
-from shared.domain.rehearsals import IN_EARNEST, Mode
+from shared.domain.modes import IN_EARNEST, SILENT, Mode
+from shared.domain.plans import Cursor, Phase, cut
 from shared.domain.requests import BroadcastRequest, Content
+from shared.domain.scopes import Scope, needs_installer
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
 from shared.ports import Clock, Queue
@@ -47,8 +48,8 @@ class Accepted:
 class Acceptance:
     """Accepts requests.
 
-    `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes, and with `installing` people
-    without the app are given it.
+    `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes, and `scopes` are those in
+    which the app is given to whoever lacks it.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Acceptance:
         clock: Clock,
         randomness: Callable[[int], bytes],
         pace: float | None,
-        installing: bool = False,
+        scopes: Collection[Scope] = (),
     ) -> None:
         self._broadcasts = broadcasts
         self._directory = directory
@@ -72,7 +73,7 @@ class Acceptance:
         self._clock = clock
         self._randomness = randomness
         self._pace = pace
-        self._installing = installing
+        self._scopes = scopes
 
     async def accept(self, request: BroadcastRequest) -> Accepted:
         """Make the request's broadcast, or finish making it. Raises InvalidRequest, KeyReused, StorageUnavailable."""
@@ -148,8 +149,8 @@ class Acceptance:
             mode=request.mode,
             ramp=request.ramp,
             lanes=LanePlan(
-                sends=lanes_for(self._pace, recipients=explicit),
-                installs=INSTALL_LANES if self._installing and not batch and request.mode in IN_EARNEST else 0,
+                sends=1 if request.mode in SILENT else lanes_for(self._pace, recipients=explicit),
+                installs=INSTALL_LANES if not batch and self._gives_app(request.mode) else 0,
             ),
             accepted_at=entry.accepted_at,
             expires_at=None if expires_after is None else entry.accepted_at + expires_after.total_seconds(),
@@ -169,14 +170,17 @@ class Acceptance:
         await self._nudge(entry.broadcast_id, planned=bool(batch))
         return created
 
+    def _gives_app(self, mode: Mode) -> bool:
+        return mode in SILENT or (bool(self._scopes) and mode in IN_EARNEST)
+
     async def _only_batch(self, request: BroadcastRequest) -> tuple[Recipient, ...]:
         """The one batch of a small audience; empty where the planner has to work."""
         audience, ramp = request.audience, request.ramp
         most = BATCH_SIZE if ramp is None else min(ramp.people, BATCH_SIZE)
-        if not audience.is_explicit or len(audience.explicit) > most or request.mode is Mode.DRY_RUN:
+        if not audience.is_explicit or len(audience.explicit) > most or request.mode in SILENT | {Mode.DRY_RUN}:
             return ()
         recipients = await self._lookup.recipients(request.tenant, audience.explicit)
-        if self._installing and any(map(is_stranger, recipients)):
+        if any(needs_installer(one, scopes=self._scopes, mode=request.mode) for one in recipients):
             return ()
         batches = list(cut(recipients))
         return batches[0] if len(batches) == 1 else ()

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeVar
 from shared.acceptance import Acceptance
 from shared.graph.catalog import Catalog
 from shared.graph.client import GraphClient
-from shared.graph.installs import TeamsApp
 from shared.graph.pace import GraphPace
+from shared.graph.teams_app import TeamsApp
 from shared.lookup import Lookup
 from shared.nudging import Nudging
 from shared.pacer import Pacers
@@ -137,7 +137,7 @@ def assemble(
         graph_url=settings.graph_url,
         pace=GraphPace(pace, clock=clock, is_limited=settings.graph_pacing is GraphPacing.DOCUMENTED),
     )
-    lookup = Lookup(conversations, service_url=settings.service_url)
+    lookup = Lookup(conversations, service_url=settings.service_url, scopes=settings.install_scopes)
     return App(
         settings=settings,
         clock=clock,
@@ -168,6 +168,6 @@ def assemble(
             clock=clock,
             randomness=randomness,
             pace=settings.pace,
-            installing=settings.installs_app,
+            scopes=settings.install_scopes,
         ),
     )

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Reason
 from shared.domain.recipients import PERSON_NAME, THREAD_ID
-from shared.domain.rehearsals import Mode
 from shared.field_rules import (
     BROADCAST_PATTERN,
     DURATION,
@@ -49,6 +49,27 @@ Person = Annotated[
 ]
 GroupId = Annotated[str, AfterValidator(group_id), Field(json_schema_extra={"pattern": GUID_PATTERN})]
 TeamId = Annotated[str, AfterValidator(team_id), Field(json_schema_extra=_THREAD_SCHEMA)]
+Version = Annotated[Literal[1], Field(description="The version of this contract.")]
+Key = Annotated[
+    str | None,
+    Field(min_length=1, max_length=LONGEST_KEY, description="The idempotency key: one key is one broadcast."),
+]
+TenantId = Annotated[
+    str | None,
+    AfterValidator(optional(tenant_id)),
+    Field(
+        description="The Entra tenant; may be left out where the app serves one.",
+        json_schema_extra={"pattern": GUID_PATTERN},
+    ),
+]
+LifeSpan = Annotated[
+    str | None,
+    AfterValidator(optional(life_span)),
+    Field(
+        description="An ISO 8601 duration from acceptance, at most P7D: nothing is done later. Default: none.",
+        json_schema_extra={"pattern": f"^{DURATION.pattern}$"},
+    ),
+]
 
 
 def _holds(name: str, kind: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +78,8 @@ def _holds(name: str, kind: dict[str, Any]) -> dict[str, Any]:
 
 
 _NAMED = ("users", "channels", "chats", "teams", "groups")
-FinalState = Literal["sent", "undeliverable", "uncertain", "expired", "cancelled"]
+FinalState = Literal["sent", "installed", "removed", "undeliverable", "uncertain", "expired", "cancelled"]
+Speaking = Literal["send", "dry_run", "test", "sandbox"]
 _SOMEBODY = [_holds(name, {"type": "array", "minItems": 1, "maxItems": MOST_IDS}) for name in _NAMED]
 _KINDS = [*_SOMEBODY, _holds("everyone", {"enum": ["installed", "tenant"]}), _holds("from", {"type": "string"})]
 _AUDIENCE_SCHEMA: dict[str, Any] = {"anyOf": _KINDS}
@@ -165,18 +187,8 @@ class OptionsBody(_Part):
         Field(strict=False, description="What happens where an answer of Teams was lost. Default: at_least_once."),
     ] = None
     priority: Annotated[Priority | None, Field(strict=False, description="Default: normal.")] = None
-    expires_after: Annotated[
-        str | None,
-        AfterValidator(optional(life_span)),
-        Field(
-            description="An ISO 8601 duration from acceptance, at most P7D: nothing is sent later. Default: none.",
-            json_schema_extra={"pattern": f"^{DURATION.pattern}$"},
-        ),
-    ] = None
-    mode: Annotated[
-        Mode | None,
-        Field(strict=False, description="In earnest, or a rehearsal. Default: send."),
-    ] = None
+    expires_after: LifeSpan = None
+    mode: Annotated[Speaking | None, Field(description="In earnest, or a rehearsal. Default: send.")] = None
     test_user: Annotated[
         UserId | None, Field(description="With mode test: the one person who gets the message, as an object id.")
     ] = None
@@ -188,19 +200,9 @@ class RequestBody(_Part):
 
     model_config = ConfigDict(title="Herald broadcast request")
 
-    version: Annotated[Literal[1], Field(description="The version of this contract.")]
-    key: Annotated[
-        str | None,
-        Field(min_length=1, max_length=LONGEST_KEY, description="The idempotency key: one key is one broadcast."),
-    ] = None
-    tenant: Annotated[
-        str | None,
-        AfterValidator(optional(tenant_id)),
-        Field(
-            description="The Entra tenant; may be left out where the app serves one.",
-            json_schema_extra={"pattern": GUID_PATTERN},
-        ),
-    ] = None
+    version: Version
+    key: Key = None
+    tenant: TenantId = None
     audience: AudienceBody
     content: ContentBody
     options: OptionsBody | None = None

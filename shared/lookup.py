@@ -5,11 +5,12 @@ keys so far apart that a range holds hardly any of them, are cheaper to read one
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from shared.domain.batches import Recipient
 from shared.domain.recipients import RecipientKind, identifier_of, is_name, kind_of
 from shared.domain.references import Reference, ReferenceState
+from shared.domain.scopes import Scope
 from shared.storage.conversations import Conversations
 from shared.teams.protocol import quote_conversation_id
 
@@ -22,17 +23,21 @@ AT_ONCE = 16
 
 
 class Lookup:
-    """Finds recipients. `service_url` is used for a tenant of whom no reference brings one."""
+    """Finds recipients. `service_url` is used for a tenant of whom no reference brings one.
 
-    def __init__(self, conversations: Conversations, *, service_url: str) -> None:
+    `scopes` are those in which Herald installs the app: elsewhere teams and chats are taken to have it.
+    """
+
+    def __init__(self, conversations: Conversations, *, service_url: str, scopes: Collection[Scope] = ()) -> None:
         self._conversations = conversations
         self._service_url = service_url
+        self._scopes = scopes
 
     async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
         """The recipients in the order of their keys, which are sorted where there are more than 100."""
         known = await self._known(tenant, [key for key in keys if not is_name(key)])
         fallback = await self._fallback(tenant, known)
-        return [_recipient(key, known.get(key), fallback) for key in keys]
+        return [self._recipient(key, known.get(key), fallback) for key in keys]
 
     async def _known(self, tenant: str, keys: Sequence[str]) -> dict[str, Reference]:
         if len(keys) <= POINT_READS:
@@ -76,22 +81,41 @@ class Lookup:
             return reference.service_url
         return self._service_url
 
+    def _recipient(self, key: str, reference: Reference | None, fallback: str) -> Recipient:
+        """What a sender needs: channels and chats are their own conversation, a person without one is named by id."""
+        kind, identifier = kind_of(key), identifier_of(key)
+        service_url = (reference and reference.service_url) or fallback
+        is_there = reference is not None and reference.state is not ReferenceState.UNINSTALLED
+        if kind is RecipientKind.CHAT:
+            return Recipient(
+                key=key,
+                conversation=quote_conversation_id(identifier),
+                service_url=service_url,
+                lacks_app=Scope.GROUP_CHAT in self._scopes and not is_there,
+            )
+        if kind is RecipientKind.CHANNEL:
+            group = reference.group if reference is not None else ""
+            return Recipient(
+                key=key,
+                conversation=quote_conversation_id(identifier),
+                group=group,
+                service_url=service_url,
+                lacks_app=Scope.TEAM in self._scopes and _can_be_given(reference, identifier) and not is_there,
+            )
+        if kind is not RecipientKind.USER:
+            return Recipient(key=key, service_url=service_url)
+        # A person who blocked the bot is tried once by each broadcast: nobody tells when a block ends.
+        if reference is None or not is_there or not reference.conversation:
+            return Recipient(key=key, member=identifier, service_url=service_url, lacks_app=True)
+        return Recipient(
+            key=key,
+            conversation=quote_conversation_id(reference.conversation),
+            member=identifier,
+            service_url=service_url,
+            is_blocked=reference.state is ReferenceState.BLOCKED,
+        )
 
-def _recipient(key: str, reference: Reference | None, fallback: str) -> Recipient:
-    """What a sender needs: channels and chats are their own conversation, a person without one is named by id."""
-    kind, identifier = kind_of(key), identifier_of(key)
-    service_url = (reference and reference.service_url) or fallback
-    if is_name(key):
-        return Recipient(key=key, service_url=service_url)
-    if kind is not RecipientKind.USER:
-        return Recipient(key=key, conversation=quote_conversation_id(identifier), service_url=service_url)
-    # A person who blocked the bot is tried once by each broadcast: nobody tells when a block ends.
-    if reference is None or reference.state is ReferenceState.UNINSTALLED or not reference.conversation:
-        return Recipient(key=key, member=identifier, service_url=service_url)
-    return Recipient(
-        key=key,
-        conversation=quote_conversation_id(reference.conversation),
-        member=identifier,
-        service_url=service_url,
-        is_blocked=reference.state is ReferenceState.BLOCKED,
-    )
+
+def _can_be_given(reference: Reference | None, channel: str) -> bool:
+    """Whether a channel stands for its team, whose group is known: by that Graph knows the team."""
+    return reference is not None and bool(reference.group) and reference.team == channel

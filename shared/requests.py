@@ -14,8 +14,9 @@ from shared.audience_requests import audience_faults, name_faults, read_audience
 from shared.contract import ContentBody, EditBody, OptionsBody, RampBody, RequestBody
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.modes import Mode
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
@@ -48,7 +49,7 @@ def read_request(
     except ValidationError as error:
         faults += describe(error.errors(include_url=False, include_input=False), RequestBody)
     # These rules look at several fields, so they read the document itself: they hold whatever else is wrong with it.
-    faults += _tenant_faults(document.get("tenant"), tenants)
+    faults += tenant_faults(document.get("tenant"), tenants)
     faults += audience_faults(document.get("audience"))
     if not takes_names:
         faults += name_faults(document.get("audience"))
@@ -82,7 +83,8 @@ def tenant_of(document: Mapping[str, Any], tenants: Collection[str]) -> str | No
     return folded if folded in tenants else None
 
 
-def _tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
+def tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
+    """What is wrong with the tenant that a document names, or does not name."""
     if given is None and len(tenants) != 1:
         return [Fault(pointer="/tenant", detail="this field is missing: the app serves several tenants")]
     if isinstance(given, str) and (folded := given.strip().lower()) not in tenants and OBJECT_ID.fullmatch(folded):
@@ -175,7 +177,7 @@ def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
         delivery=options.delivery or DeliveryMode.AT_LEAST_ONCE,
         priority=options.priority or Priority.NORMAL,
         expires_after=_duration(options.expires_after),
-        mode=options.mode or Mode.SEND,
+        mode=Mode(options.mode or Mode.SEND),
         ramp=_ramp(options.ramp),
     )
 

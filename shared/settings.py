@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
+from shared.domain.scopes import Scope
 from shared.errors import SettingsError
 from shared.field_rules import read_duration
 
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     """The Teams app's id in the tenant's catalogue."""
     teams_app_external_id: Annotated[str, Field(alias="HERALD_TEAMS_APP_EXTERNAL_ID")] = ""
     """The Teams app's id in its manifest."""
+    scopes: Annotated[frozenset[Scope], NoDecode, Field(alias="HERALD_INSTALL_SCOPES")] = frozenset({Scope.PERSONAL})
     sign_in_names: Annotated[bool | None, Field(alias="HERALD_SIGN_IN_NAMES")] = None
     retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
@@ -79,6 +81,20 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _are_scopes(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        known = {scope.lower(): scope for scope in Scope}
+        parts = {part.strip().lower() for part in value.split(",") if part.strip()}
+        if unknown := sorted(parts - set(known)):
+            raise SettingsError(
+                f"HERALD_INSTALL_SCOPES must name some of {', '.join(Scope)}, with commas between them, "
+                f"not {', '.join(unknown)}; {DOCS}"
+            )
+        return frozenset(known[part] for part in parts)
 
     @field_validator("pace", mode="before")
     @classmethod
@@ -192,8 +208,13 @@ class Settings(BaseSettings):
 
     @property
     def installs_app(self) -> bool:
-        """Whether Herald installs the Teams app for people who do not have it: one of the app's ids is set."""
+        """Whether Herald installs the Teams app where it is missing: one of the app's ids is set."""
         return bool(self.teams_app_id or self.teams_app_external_id)
+
+    @property
+    def install_scopes(self) -> frozenset[Scope]:
+        """Where Herald gives the app to whoever lacks it."""
+        return self.scopes if self.installs_app else frozenset()
 
     @property
     def takes_names(self) -> bool:

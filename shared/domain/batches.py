@@ -18,8 +18,13 @@ class Recipient:
     member: str = ""
     """The Entra object id of a person, with whom a conversation can be created. Empty for channels and chats."""
     service_url: str
+    group: str = ""
+    """The object id of a team's group, by which Graph knows it; empty for all else, and where it is not known."""
     is_blocked: bool = False
     """Whether an earlier message was refused because the person, or an admin, blocked the bot."""
+    lacks_app: bool = False
+    """Whether the app must be installed there before a message can be sent. Of meaning while a batch is planned; it is
+    not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

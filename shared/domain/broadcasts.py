@@ -10,8 +10,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from shared.domain.lanes import LanePlan
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.rehearsals import Ramp
 
 SETTLING = timedelta(seconds=10)
 """After a cancel or an expiry, how long groups that were under way may still be answered."""

@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 
 from shared.domain.batches import Recipient
 from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, INSTALL_SIZE, install_size, is_install
-from shared.domain.recipients import RecipientKind, kind_of
+from shared.domain.recipients import kind_of
 
 FIRST_RUN, LARGEST_RUN = 1_000, 65_536
 ROWS_PER_STEP = 20
@@ -60,7 +61,7 @@ class Cursor:
     batches: int = 0
     """Batch rows written so far: the number of the next one."""
     installs: int = 0
-    """Likewise, for people who must be given the app first, counted from `FIRST_INSTALL`."""
+    """Likewise, for those whom the installer sees to first, counted from `FIRST_INSTALL`."""
     recipients: int = 0
     """Deliveries in them; of a dry run, recipients that were counted."""
     goes_on_at: float = 0.0
@@ -151,17 +152,28 @@ class Portion:
 
     known: tuple[Recipient, ...]
     strangers: tuple[Recipient, ...]
-    """People who must be given the app first."""
+    """Whom the installer is to see to first."""
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:
         """All of them."""
         return self.known + self.strangers
 
+    def _installs(self, first: int) -> Iterator[tuple[Recipient, ...]]:
+        """The strangers in small batches, of which the first one of all has the place `first`.
+
+        Each has one kind of recipients, since what keeps the app from one kind need not keep it from another.
+        """
+        place = first
+        for _, alike in groupby(self.strangers, key=lambda one: kind_of(one.key)):
+            for batch in cut(alike, lambda ahead, first=place: install_size(first + ahead)):  # type: ignore[misc]
+                yield batch
+                place += 1
+
     def step(self, cursor: Cursor) -> tuple[Cursor, list[NewBatches]]:
         """The cursor behind this portion, and its batches."""
         batches = tuple(cut(self.known))
-        installs = tuple(cut(self.strangers, lambda place: install_size(cursor.installs + place)))
+        installs = tuple(self._installs(cursor.installs))
         new = [
             NewBatches(first=cursor.batches, batches=batches),
             NewBatches(first=FIRST_INSTALL + cursor.installs, batches=installs),
@@ -176,14 +188,14 @@ class Portion:
         return step, [one for one in new if one.batches]
 
 
-def portions(recipients: Iterable[Recipient], *, installing: bool) -> Iterator[Portion]:
-    """Put as many recipients together as one transaction takes. With `installing` strangers are given the app first.
+def portions(recipients: Iterable[Recipient], *, is_stranger: Callable[[Recipient], bool]) -> Iterator[Portion]:
+    """Put as many recipients together as one transaction takes; `is_stranger` tells whom the installer sees to first.
 
-    The first strangers have smaller rows than are reckoned with here: five more rows at most.
+    The first strangers have smaller rows than are reckoned with here, and no row has two kinds: seven more at most.
     """
     known, strangers, weights = list[Recipient](), list[Recipient](), 0
     for recipient in recipients:
-        weight, strange = _weight(recipient), installing and is_stranger(recipient)
+        weight, strange = _weight(recipient), is_stranger(recipient)
         rows = math.ceil((len(known) + (not strange)) / BATCH_SIZE) + math.ceil(
             (len(strangers) + strange) / INSTALL_SIZE
         )
@@ -196,12 +208,7 @@ def portions(recipients: Iterable[Recipient], *, installing: bool) -> Iterator[P
         yield Portion(known=tuple(known), strangers=tuple(strangers))
 
 
-def is_stranger(recipient: Recipient) -> bool:
-    """Whether no chat with a person is known."""
-    return kind_of(recipient.key) is RecipientKind.USER and not recipient.conversation
-
-
 def _weight(recipient: Recipient) -> int:
     """Upper bound of a packed recipient's bytes: its strings, plus punctuation."""
-    strings = (recipient.key, recipient.conversation, recipient.member, recipient.service_url)
+    strings = (recipient.key, recipient.conversation, recipient.member, recipient.group, recipient.service_url)
     return sum(len(string.encode()) for string in strings) + 16

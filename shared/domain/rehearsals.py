@@ -6,24 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.batches import Recipient
-from shared.domain.plans import is_stranger
 from shared.domain.recipients import is_name
-
-
-class Mode(StrEnum):
-    """What a broadcast does: `send` is in earnest, the others are rehearsals."""
-
-    SEND = "send"
-    DRY_RUN = "dry_run"
-    """Plan and count; no delivery exists, so nothing can be sent."""
-    TEST = "test"
-    """Send to one named person alone, in earnest."""
-    SANDBOX = "sandbox"
-    """Do everything but the calls to Teams, at the tenant's pace and beside it."""
-
-
-IN_EARNEST = frozenset({Mode.SEND, Mode.TEST})
-"""The modes in which Teams is really called."""
 
 
 class Prospect(StrEnum):
@@ -33,7 +16,7 @@ class Prospect(StrEnum):
     BLOCKED = "blocked"
     """The last answer was that the person, or an admin, blocked the bot. One try is made all the same."""
     TO_INSTALL = "to_install"
-    """No chat with the person is known: the app has to be installed first."""
+    """The app is not known to be there: it has to be installed first."""
     NOT_FOUND = "user_not_found"
     """The directory knows nobody of this name."""
     OPTED_OUT = "opted_out"
@@ -58,7 +41,7 @@ def prospect_of(recipient: Recipient) -> Prospect:
         return Prospect.NOT_FOUND
     if recipient.is_blocked:
         return Prospect.BLOCKED
-    return Prospect.TO_INSTALL if is_stranger(recipient) else Prospect.REACHABLE
+    return Prospect.TO_INSTALL if recipient.lacks_app else Prospect.REACHABLE
 
 
 def add_prospects(packed: str, recipients: Iterable[Recipient]) -> str:

@@ -12,8 +12,8 @@ RECENT = timedelta(seconds=60)
 """A running broadcast's rate is taken over so much of its past."""
 LIVE_BATCHES = 1_000
 """Up to so many rows are summed up for each look at a broadcast; of larger ones the sums are stored once a minute."""
-TRIED = frozenset({State.SENT, State.UNDELIVERABLE, State.UNCERTAIN})
-"""The ends of deliveries that took a share of the pace."""
+TRIED = frozenset({State.SENT, State.INSTALLED, State.REMOVED, State.UNDELIVERABLE, State.UNCERTAIN})
+"""The ends of deliveries that took a share of a pace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ import orjson
 
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.modes import Mode
+from shared.domain.rehearsals import Ramp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class BroadcastRequest:
             "card": self.content.card,
             "summary": self.content.summary,
             "alert": self.content.alert,
-            "encoded": self.content.encoded and sha256(self.content.encoded).hexdigest(),
+            "encoded": None if self.content.encoded is None else sha256(self.content.encoded).hexdigest(),
             "derived": self.audience.derived and asdict(self.audience.derived),
             "delivery": self.delivery,
             "priority": self.priority,

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Protocol
 
-from shared.graph.installs import InstallState, TeamsApp, catalog_id_in, find_app
+from shared.graph.install_states import InstallState
 from shared.graph.protocol import Request, Response
+from shared.graph.teams_app import TeamsApp, catalog_id_in, find_app
 
 
 class Sends(Protocol):

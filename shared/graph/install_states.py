@@ -13,6 +13,7 @@ class InstallState(StrEnum):
     """What is known of one installation of the app."""
 
     INSTALLED = auto()
+    REMOVED = auto()
     WAITING = auto()
     """Not yet: the same request may work later."""
     BLOCKED_BY_POLICY = auto()

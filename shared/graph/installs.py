@@ -1,34 +1,31 @@
 """The installation of the Teams app through Graph, all of it pure: the requests, and what their answers bring.
 
 Sources: https://learn.microsoft.com/graph/api/userteamwork-list-installedapps and its neighbours for `post`, `delete`,
-`teamsappinstallation-upgrade` and `get-chat`; https://learn.microsoft.com/graph/api/appcatalogs-list-teamsapps.
+`teamsappinstallation-upgrade` and `get-chat`.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Self
 
 import orjson
 
 from shared.domain.clouds import CLOUDS, CloudName
 from shared.graph.install_states import InstallState, failure_of
 from shared.graph.kinds import Kind
-from shared.graph.protocol import Request, Response, odata_text, path_segment
+from shared.graph.protocol import Request, Response, path_segment, text_in, values_in
+from shared.graph.teams_app import TeamsApp
 
 __all__ = [
     "InstallState",
     "Installation",
     "Place",
     "PlaceKind",
-    "TeamsApp",
-    "catalog_id_in",
     "chat_id_in",
     "chat_of",
     "failure_of",
-    "find_app",
     "find_installation",
     "install",
     "installation_in",
@@ -87,26 +84,6 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TeamsApp:
-    """The app, by its id in the tenant's catalogue, or by the manifest's id, which Graph calls external.
-
-    An app from Teams' store has the same id for both; an organisation's own has a new catalogue id with each upload.
-    """
-
-    catalog_id: str = ""
-    external_id: str = ""
-
-    @property
-    def condition(self) -> str:
-        """The filter that finds its installations. Raises ValueError where neither id is known."""
-        if self.catalog_id:
-            return f"{quote('teamsApp/id eq ')}{odata_text(self.catalog_id)}"
-        if self.external_id:
-            return f"{quote('teamsApp/externalId eq ')}{odata_text(self.external_id)}"
-        raise ValueError("an app is found by its catalogue id or by its external id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """An app that is installed: the installation's own id, and the app's version; empty where Graph told none."""
 
@@ -128,10 +105,10 @@ def installation_in(response: Response) -> Installation | InstallState | None:
     """The installation that `find_installation` found; None where there is none; else why it cannot be told."""
     if not response.is_success:
         return failure_of(response)
-    for found in _values(response):
-        if identifier := _text(found, "id"):
+    for found in values_in(response):
+        if identifier := text_in(found, "id"):
             definition = found.get("teamsAppDefinition")
-            version = _text(definition, "version") if isinstance(definition, Mapping) else ""
+            version = text_in(definition, "version") if isinstance(definition, Mapping) else ""
             return Installation(id=identifier, version=version)
     return None
 
@@ -178,35 +155,8 @@ def chat_id_in(response: Response) -> str | InstallState:
         return InstallState.WAITING
     if not response.is_success:
         return failure_of(response)
-    return _text(response.body, "id") or InstallState.WAITING
-
-
-def find_app(external_id: str) -> Request:
-    """Ask for the app of this manifest id in the tenant's catalogue and in the store."""
-    query = f"$filter={quote('externalId eq ')}{odata_text(external_id)}&$select=id,distributionMethod"
-    return Request(method="GET", path=f"/appCatalogs/teamsApps?{query}", kind=Kind.CATALOG)
-
-
-def catalog_id_in(response: Response) -> str | InstallState:
-    """The app's id in the catalogue, the organisation's own before the store's; else why there is none.
-
-    An app that was only sideloaded cannot be installed for others, so it does not count.
-    """
-    if not response.is_success:
-        return failure_of(response)
-    found = {_text(app, "distributionMethod"): _text(app, "id") for app in _values(response)}
-    return found.get("organization") or found.get("store") or InstallState.APP_NOT_IN_CATALOG
+    return text_in(response.body, "id") or InstallState.WAITING
 
 
 def _installed(place: Place, installation_id: str) -> str:
     return f"{place.path}/installedApps/{path_segment(installation_id)}"
-
-
-def _values(response: Response) -> list[Mapping[str, Any]]:
-    values = response.body.get("value")
-    return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""

@@ -30,10 +30,13 @@ __all__ = [
     "held_back",
     "most_at_once",
     "next_page",
+    "objects_in",
     "odata_text",
     "path_segment",
     "sustained_rate",
+    "text_in",
     "unanswered",
+    "values_in",
 ]
 
 OWN_PACE = "HeraldPace"
@@ -85,12 +88,12 @@ class Response:
     @property
     def code(self) -> str:
         """The error's code; empty where the answer is no error or names none."""
-        return _text(self._error, "code")
+        return text_in(self._error, "code")
 
     @property
     def message(self) -> str:
         """The error's message, in English, for deciphering alone: it may hold ids and is never logged."""
-        return _text(self._error, "message")
+        return text_in(self._error, "message")
 
     @property
     def _error(self) -> Mapping[str, Any]:
@@ -191,6 +194,22 @@ def _path_of(link: str, graph_url: str) -> str:
     return link[place:]
 
 
+def values_in(response: Response) -> list[Mapping[str, Any]]:
+    """The objects of an answer that is a list."""
+    return objects_in(response.body.get("value"))
+
+
+def objects_in(values: object) -> list[Mapping[str, Any]]:
+    """The objects among some values; none where these are no list."""
+    return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
+
+
+def text_in(found: Mapping[str, Any], name: str) -> str:
+    """A member that is a text; empty where it is missing, or something else."""
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def path_segment(identifier: str) -> str:
     """Percent-encode an id as one segment of a path. Raises ValueError for what could lead to another path."""
     if identifier in ("", ".", "..") or not identifier.isprintable():
@@ -213,11 +232,6 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
 
 
 def _seconds(text: str) -> float | None:

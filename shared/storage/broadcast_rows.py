@@ -9,9 +9,10 @@ import orjson
 from shared.domain.batches import Batch, Note, Progress, Recipient, planned_progress
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
 from shared.domain.lanes import LanePlan
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor, Phase
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.rehearsals import Ramp
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
 
 CURSOR_PROPERTIES = tuple(field.name for field in fields(Cursor))
@@ -119,6 +120,7 @@ def pack_new_batch(recipients: tuple[Recipient, ...], outcome: Outcome = Outcome
         "urls": urls,
         "to": [
             [one.key, one.conversation, one.member, urls.index(one.service_url), int(one.is_blocked)]
+            + ([one.group] if one.group else [])
             for one in recipients
         ],
     }
@@ -153,9 +155,14 @@ def unpack_batch(row: Row, number: int) -> Batch:
         number=number,
         recipients=tuple(
             Recipient(
-                key=key, conversation=conversation, member=member, service_url=urls[url], is_blocked=bool(is_blocked)
+                key=key,
+                conversation=conversation,
+                member=member,
+                group="".join(group),
+                service_url=urls[url],
+                is_blocked=bool(is_blocked),
             )
-            for key, conversation, member, url, is_blocked in packed["to"]
+            for key, conversation, member, url, is_blocked, *group in packed["to"]
         ),
         progress=Progress(
             outcomes=str(values["outcomes"]),

@@ -1,18 +1,20 @@
 """The table Installations: how each person came to the app, who is at it now, and what keeps a tenant's installs up.
 
-tenant / user!<object id>    state: `installing` by a writer, or a state of `InstallState`
-tenant / block               why nobody of the tenant can be given the app at the moment
+tenant / user!<object id>, channel!<team id>, chat!<id>
+                             state: `installing` by a writer, or a state of `InstallState`
+tenant / block!<scope>       why nobody of the tenant can be given the app in this scope at the moment
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.domain.scopes import Scope
 from shared.errors import RowConflict
 from shared.ports import Table
 from shared.storage.rows import Operation, Row, delete, insert, merge, replace, upsert
 
-BLOCK = "block"
+_BLOCK, _AFTER = "block!", "\x7e"
 INSTALLING = "installing"
 BUSY_SECONDS = 90.0
 """An installation that was begun so long ago and not heard of since broke off."""
@@ -63,27 +65,31 @@ class Installations:
             rows = [upsert(key, {"state": state, "writer": ""}) for key, state in sorted(states.items())]
             await self._table.write(tenant, rows)
 
-    async def block(self, tenant: str) -> Block | None:
-        """What keeps the tenant's installs up; None while nothing does."""
-        row = await self._table.get(tenant, BLOCK)
-        return None if row is None else Block(state=str(row.values["state"]), age=row.age, etag=row.etag)
+    async def blocks(self, tenant: str) -> dict[Scope, Block]:
+        """What keeps the tenant's installs up, by scope; empty while nothing does."""
+        rows = [row async for row in self._table.scan(tenant, start=_BLOCK, end=_BLOCK + _AFTER)]
+        found = {
+            Scope(row.key.removeprefix(_BLOCK)): Block(state=str(row.values["state"]), age=row.age, etag=row.etag)
+            for row in rows
+        }
+        return {scope: found[scope] for scope in Scope if scope in found}
 
-    async def set_block(self, tenant: str, state: str) -> None:
-        """Note that nobody of the tenant can be given the app."""
-        await self._table.write(tenant, [upsert(BLOCK, {"state": state})])
+    async def set_block(self, tenant: str, scope: Scope, state: str) -> None:
+        """Note that nobody of the tenant can be given the app in this scope."""
+        await self._table.write(tenant, [upsert(_BLOCK + scope, {"state": state})])
 
-    async def probe(self, tenant: str, block: Block) -> bool:
+    async def probe(self, tenant: str, scope: Scope, block: Block) -> bool:
         """Take it on to find out whether a block still stands; false where somebody else has."""
         try:
-            await self._table.write(tenant, [merge(BLOCK, {"state": block.state}, etag=block.etag)])
+            await self._table.write(tenant, [merge(_BLOCK + scope, {"state": block.state}, etag=block.etag)])
         except RowConflict:
             return False
         return True
 
-    async def lift_block(self, tenant: str) -> bool:
-        """Note that people can be given the app again; false where nothing stood in the way any more."""
+    async def lift_block(self, tenant: str, scope: Scope) -> bool:
+        """Note that the app can be given again; false where nothing stood in the way any more."""
         try:
-            await self._table.write(tenant, [delete(BLOCK)])
+            await self._table.write(tenant, [delete(_BLOCK + scope)])
         except RowConflict:
             return False
         return True

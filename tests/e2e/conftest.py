@@ -32,8 +32,12 @@ async def pair() -> AsyncIterator[Herald]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def installing() -> AsyncIterator[Herald]:
     """A Herald that gives people the app, without limits, shared like `herald`."""
-    unlimited = {"HERALD_PACE": "unlimited", "HERALD_GRAPH_PACE": "unlimited"}
-    async with Stack(environment=unlimited, simulator=("--rate", "0", "--no-graph-limits"), installs=True) as stack:
+    settings = {
+        "HERALD_PACE": "unlimited",
+        "HERALD_GRAPH_PACE": "unlimited",
+        "HERALD_INSTALL_SCOPES": "personal,team,groupChat",
+    }
+    async with Stack(environment=settings, simulator=("--rate", "0", "--no-graph-limits"), installs=True) as stack:
         yield Herald(stack)
 
 

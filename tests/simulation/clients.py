@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from shared.domain.modes import Mode
 from shared.domain.recipients import RecipientKind, recipient_key
-from shared.domain.rehearsals import Mode
 from shared.errors import InvalidRequest, StorageError
 from shared.storage import names
 from tests.simulation.host import Host

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
-from shared.domain.rehearsals import Mode
 from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import HEAD, content_key

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from shared.domain.broadcasts import DeliveryMode, Priority
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.modes import Mode
+from shared.domain.rehearsals import Ramp
 from shared.graph.protocol import Response
 from shared.teams.answers import Verdict
 from tests.twins.graph import refusal

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from shared.domain.modes import Mode
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.domain.references import Reference, values_of
-from shared.domain.rehearsals import Mode, unpack_prospects
+from shared.domain.rehearsals import unpack_prospects
 from shared.storage import names
 from shared.storage.rows import upsert
 from tests.simulation.clients import Clients

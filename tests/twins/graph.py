@@ -1,15 +1,19 @@
-"""A Graph in memory: who has the app, how often each was given it, and whatever a test wants it to answer."""
+"""A Graph in memory: who has the app, how often each was given it, and whatever a test wants it to answer.
+
+A holder is a person by object id, a team by its group's id, or a group chat by its own.
+"""
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import unquote
 
 from shared.errors import TokenRefused
 from shared.graph.protocol import Request, Response
 
 CATALOG_ID = "c0ffee00-0000-0000-0000-000000000001"
 Rule = Callable[[Request, str], Response | None]
-"""Asked with a request and the person's object id: an answer in place of the true one, or None."""
+"""Asked with a request and its holder: an answer in place of the true one, or None."""
 
 
 def refusal(status: int, code: str, message: str = "", *, retry_after: float | None = None) -> Response:
@@ -23,9 +27,16 @@ class MemoryGraph:
     gives_app = True
     """Whether an app with this Graph is set up to install itself."""
 
-    def __init__(self, *, lag: float = 0.0, latency: float = 0.2, rule: Rule | None = None) -> None:
+    def __init__(
+        self, *, lag: float = 0.0, latency: float = 0.2, rule: Rule | None = None, scopes: str = "personal"
+    ) -> None:
+        self.scopes = scopes
+        """Where an app with this Graph is set up to install itself."""
         self.installs: Counter[str] = Counter()
-        """How often each person was given the app: answers 201."""
+        """How often each holder was given the app: answers 201."""
+        self.versions: dict[str, str] = {}
+        """Which version of the app each holder has."""
+        self.newest = "1.0.0"
         self.requests: Counter[str] = Counter()
         """Requests by method and what they are about."""
         self.rule = rule
@@ -39,8 +50,8 @@ class MemoryGraph:
         self._latency = latency
 
     def has_app(self, object_id: str) -> None:
-        """A person has the app already, by another way."""
-        self._shown_at[object_id] = 0.0
+        """A holder has the app already, by another way."""
+        self._shown_at[object_id], self.versions[object_id] = 0.0, self.newest
 
     async def send(self, tenant: str, request: Request) -> Response:
         """Answer one request."""
@@ -54,7 +65,7 @@ class MemoryGraph:
         answers = [self._answer(request) for request in requests]
         for request, answer in zip(requests, answers, strict=True):
             if self.tells is not None and answer.status == 201:
-                await self.tells(request.path.split("/")[2])
+                await self.tells(_holder(request))
         await asyncio.sleep(self._latency / 2)
         return answers
 
@@ -63,21 +74,40 @@ class MemoryGraph:
         self.forgotten += 1
 
     def _answer(self, request: Request) -> Response:
-        object_id = request.path.split("/")[2]
-        now = asyncio.get_running_loop().time()
-        about = "chat" if "/chat" in request.path else "installedApps"
+        holder = _holder(request)
+        steps = request.path.partition("?")[0].split("/")
+        about = next(what for what in ("chat", "upgrade", "installedApps", "teamsApps") if what in steps)
         self.requests[f"{request.method} {about}"] += 1
-        ruled = self.rule(request, object_id) if self.rule else None
+        ruled = self.rule(request, holder) if self.rule else None
         if ruled is not None:
             return ruled
         if about == "chat":
-            return Response(status=200, body={"id": f"19:{object_id}_bot@unq.gbl.spaces"})
-        if request.method == "POST":
-            if object_id in self._shown_at:
-                return refusal(409, "Conflict")
-            self.installs[object_id] += 1
-            self._shown_at[object_id] = now + self._lag
-            return Response(status=201)
-        shown = self._shown_at.get(object_id)
-        found = [{"id": f"installation-{object_id}"}] if shown is not None and shown <= now else []
-        return Response(status=200, body={"value": found})
+            return Response(status=200, body={"id": f"19:{holder}_bot@unq.gbl.spaces"})
+        if about == "teamsApps":
+            return Response(status=200, body={"value": [{"appDefinitions": [{"version": self.newest}]}]})
+        if about == "upgrade":
+            self.versions[holder] = self.newest
+            return Response(status=204)
+        return {"GET": self._list, "POST": self._install, "DELETE": self._remove}[request.method](holder)
+
+    def _install(self, holder: str) -> Response:
+        if holder in self._shown_at:
+            return refusal(409, "Conflict")
+        self.installs[holder] += 1
+        self._shown_at[holder] = asyncio.get_running_loop().time() + self._lag
+        self.versions[holder] = self.newest
+        return Response(status=201)
+
+    def _remove(self, holder: str) -> Response:
+        return refusal(404, "NotFound") if self._shown_at.pop(holder, None) is None else Response(status=204)
+
+    def _list(self, holder: str) -> Response:
+        shown = self._shown_at.get(holder)
+        if shown is None or shown > asyncio.get_running_loop().time():
+            return Response(status=200, body={"value": []})
+        found = {"id": f"installation-{holder}", "teamsAppDefinition": {"version": self.versions[holder]}}
+        return Response(status=200, body={"value": [found]})
+
+
+def _holder(request: Request) -> str:
+    return unquote(request.path.split("/")[2])

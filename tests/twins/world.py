@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from install_worker.parts import installer
+from messages import parts
+from messages.answers import Links
 from send_worker.pipeline import Pipeline, build_pipeline
 from send_worker.speaker import Connector
 from shared.acceptance import Accepted
@@ -56,6 +58,7 @@ def compose_app(
         AzureWebJobsStorage="x",
         HERALD_PACE=pace or "unlimited",
         HERALD_TEAMS_APP_ID=CATALOG_ID if graph and graph.gives_app else "",
+        HERALD_INSTALL_SCOPES=graph.scopes if graph else "",
     )
     # The twins have the methods that are used.
     return assemble(settings, account, connector=connector, randomness=randomness, graph=graph)  # type: ignore[arg-type]
@@ -141,6 +144,7 @@ class World:
         everyone: bool = False,
         names: Sequence[str] = (),
         groups: Sequence[str] = (),
+        conversations: Sequence[str] = (),
         tenant: bool = False,
         but: Audience | None = None,
         key: str = "k",
@@ -156,6 +160,7 @@ class World:
                 everyone_installed=everyone,
                 names=tuple(sorted(recipient_key(RecipientKind.NAME, name) for name in names)),
                 groups=tuple(sorted(groups)),
+                conversations=tuple(sorted(conversations)),
                 everyone_in_tenant=tenant,
                 except_people=but.except_people if but else (),
                 except_groups=but.except_groups if but else (),
@@ -176,6 +181,16 @@ class World:
                 raise AssertionError(f"not finished after {within} s: {self.states(broadcast_id)}")
             await asyncio.sleep(1.0)
         return loop.time() - started
+
+    async def until(self, holds: Callable[[], bool], *, within: float = 600.0) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(within):
+            while not holds():
+                await asyncio.sleep(0.1)
+
+    async def report(self, broadcast_id: str) -> dict[str, Any]:
+        """The report that an author gets."""
+        return await parts.reports(self.app()).broadcast(broadcast_id, Links("https://herald.test/api/broadcasts"))
 
     def states(self, broadcast_id: str) -> dict[State, int]:
         """The states of all deliveries that stand in the table, without zeros."""

@@ -15,7 +15,6 @@ from shared.graph.installs import (
     Installation,
     InstallState,
     Place,
-    TeamsApp,
     chat_id_in,
     chat_of,
     failure_of,
@@ -26,6 +25,7 @@ from shared.graph.installs import (
     upgrade,
 )
 from shared.graph.protocol import OWN_PACE, Kind, Request, Response
+from shared.graph.teams_app import TeamsApp
 from shared.settings import Settings
 from shared.storage.pace import PaceRows
 from shared.tokens.credentials import graph_tokens

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
 from shared.errors import TokenRefused, TokenUnavailable
-from shared.graph.installs import Place, TeamsApp, find_installation
+from shared.graph.installs import Place, find_installation
+from shared.graph.teams_app import TeamsApp
 from shared.settings import Settings
 from shared.teams.protocol import Verdict, quote_conversation_id, send_to
 from shared.tokens.credentials import connector_tokens, graph_tokens

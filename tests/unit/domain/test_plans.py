@@ -14,7 +14,6 @@ from shared.domain.plans import (
     Cursor,
     Phase,
     cut,
-    is_stranger,
     leave_out,
     portions,
     run_capacity,
@@ -32,6 +31,14 @@ def some(number: int, *, length: int = 40) -> list[Recipient]:
     return [
         Recipient(key=f"user!{n}", conversation="c" * length, service_url="https://smba.test/") for n in range(number)
     ]
+
+
+def is_stranger(recipient: Recipient) -> bool:
+    return not recipient.conversation
+
+
+def nobody(_: Recipient) -> bool:
+    return False
 
 
 def size_of(batch: tuple[Recipient, ...]) -> int:
@@ -104,7 +111,7 @@ def test_transactions_plan_everybody_once_in_order_and_below_the_limits(
     unique = {one.key: replace(one, key=f"user!{one.key}") for one in people}
     people = sorted(unique.values(), key=lambda one: one.key)
     cursor, planned = Cursor(), list[Recipient]()
-    for portion in portions(people, installing=installing):
+    for portion in portions(people, is_stranger=lambda one: installing and is_stranger(one)):
         before, (cursor, rows) = cursor, portion.step(cursor)
         batches = [batch for new in rows for batch in new.batches]
         recipients = sorted((one for batch in batches for one in batch), key=lambda one: one.key)
@@ -124,7 +131,7 @@ def test_transactions_plan_everybody_once_in_order_and_below_the_limits(
 
 
 def test_a_transaction_takes_twenty_batches() -> None:
-    steps = [portion.step(Cursor())[0] for portion in portions(some(4_100), installing=False)]
+    steps = [portion.step(Cursor())[0] for portion in portions(some(4_100), is_stranger=nobody)]
 
     assert [step.batches for step in steps] == [20, 20, 1]
 
@@ -135,7 +142,7 @@ def test_people_who_need_the_app_are_in_batches_of_their_own() -> None:
         for n in range(300)
     ]
 
-    (portion,) = portions(people, installing=True)
+    (portion,) = portions(people, is_stranger=is_stranger)
     step, (known, strangers) = portion.step(Cursor())
 
     assert [len(batch) for batch in known.batches] == [100]
@@ -145,8 +152,23 @@ def test_people_who_need_the_app_are_in_batches_of_their_own() -> None:
     assert not step.holds(FIRST_INSTALL + 15)
 
 
+def test_no_install_batch_has_two_kinds_of_recipients() -> None:
+    people = [
+        Recipient(key=f"{kind}!{n:04}", service_url="https://smba.test/")
+        for kind in ("channel", "chat", "user")
+        for n in range(30)
+    ]
+
+    (portion,) = portions(people, is_stranger=is_stranger)
+    _, (strangers,) = portion.step(Cursor(installs=4))
+
+    kinds = [{one.key.partition("!")[0] for one in batch} for batch in strangers.batches]
+    assert [len(batch) for batch in strangers.batches] == [10, 10, 10, 10, 20, 20, 10]
+    assert [len(found) for found in kinds] == [1] * 7
+
+
 def test_a_transaction_of_large_batches_ends_at_two_mebibytes() -> None:
-    steps = [portion.step(Cursor())[0] for portion in portions(some(300, length=20_000), installing=False)]
+    steps = [portion.step(Cursor())[0] for portion in portions(some(300, length=20_000), is_stranger=nobody)]
 
     assert max(step.batches for step in steps) == 8
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from shared.graph.catalog import Catalog
-from shared.graph.installs import InstallState, TeamsApp
+from shared.graph.install_states import InstallState
 from shared.graph.protocol import Request, Response
+from shared.graph.teams_app import TeamsApp
 
 
 @dataclass

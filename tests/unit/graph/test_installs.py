@@ -10,12 +10,9 @@ from shared.graph.installs import (
     InstallState,
     Place,
     PlaceKind,
-    TeamsApp,
-    catalog_id_in,
     chat_id_in,
     chat_of,
     failure_of,
-    find_app,
     find_installation,
     install,
     installation_in,
@@ -23,6 +20,7 @@ from shared.graph.installs import (
     upgrade,
 )
 from shared.graph.protocol import Kind, Response, decipher, decipher_batch, held_back, unanswered
+from shared.graph.teams_app import TeamsApp, catalog_id_in, find_app
 
 OID = "5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21"
 APP = "e8947c01-51c5-44c6-971c-f410270cae96"

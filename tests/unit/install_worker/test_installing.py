@@ -7,7 +7,6 @@ import orjson
 import pytest
 
 from messages import parts
-from messages.answers import Links
 from shared.domain.outcomes import State
 from shared.domain.references import ReferenceState
 from shared.graph.install_states import failure_of
@@ -19,11 +18,6 @@ from shared.teams.answers import Verdict
 from tests.twins.graph import MemoryGraph, refusal
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import TENANT, World, in_a_world, object_id
-
-
-async def report_on(world: World, broadcast: str) -> dict[str, object]:
-    """The report that an author gets."""
-    return await parts.reports(world.app()).broadcast(broadcast, Links("https://herald.test/api/broadcasts"))
 
 
 def reasons(world: World, broadcast: str) -> Counter[str]:
@@ -202,7 +196,7 @@ def test_what_concerns_everybody_holds_all_installs_and_burns_nobody(answer: Res
         await asyncio.sleep(3600)
         posts = world.graph.requests["POST installedApps"]
         held = world.states(broadcast)
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         world.graph.rule = None
         await world.finished(broadcast)
 
@@ -212,7 +206,7 @@ def test_what_concerns_everybody_holds_all_installs_and_burns_nobody(answer: Res
         assert posts <= 2 * (12 * 20 + 8 * 20)
         assert report["install_blocked"] == failure_of(answer)
         assert world.states(broadcast) == {State.SENT: 600}
-        assert (await report_on(world, broadcast))["install_blocked"] is None
+        assert (await world.report(broadcast))["install_blocked"] is None
 
     in_a_world(scenario, graph=MemoryGraph())
 

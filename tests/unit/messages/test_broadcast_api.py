@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from messages.answers import Answer
-from messages.broadcast_api import LARGEST_BODY
+from messages.bodies import LARGEST_BODY
 from messages.problems import answering
 from shared.domain.batches import Note, Progress
 from shared.errors import SettingsError, StorageUnavailable

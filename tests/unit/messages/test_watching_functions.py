@@ -24,6 +24,7 @@ ROUTES = {
     "tenants_get": ("tenants/{tenant_id}", ["GET"], "FUNCTION"),
     "tenants_stop": ("tenants/{tenant_id}/stop", ["POST"], "FUNCTION"),
     "tenants_resume": ("tenants/{tenant_id}/resume", ["POST"], "FUNCTION"),
+    "installs_create": ("installs", ["POST"], "FUNCTION"),
     "installs_get": ("tenants/{tenant_id}/installs", ["GET"], "FUNCTION"),
     "installs_retry": ("tenants/{tenant_id}/installs/retry", ["POST"], "FUNCTION"),
 }

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from messages import parts
 from messages.answers import Links
 from send_worker.pipeline import build_pipeline
+from shared.domain.modes import Mode
 from shared.domain.outcomes import State
-from shared.domain.rehearsals import Mode
 from shared.errors import StorageUnavailable, TokenRefused, TokenUnavailable
 from shared.graph.protocol import Response
 from shared.storage import names

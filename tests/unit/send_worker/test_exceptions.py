@@ -11,8 +11,8 @@ from messages import parts
 from messages.answers import Links
 from send_worker.pipeline import build_pipeline
 from shared.domain.audience import Audience
+from shared.domain.modes import Mode
 from shared.domain.outcomes import State
-from shared.domain.rehearsals import Mode
 from shared.errors import StorageUnavailable
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts

@@ -8,8 +8,8 @@ from messages import parts
 from messages.answers import Links
 from messages.reports import Reports
 from shared.domain.audience import Audience, Derived
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome, State
-from shared.domain.rehearsals import Mode
 from shared.domain.requests import BroadcastRequest, Content
 from tests.twins.directory import FORBIDDEN, THROTTLED, Account, Fault, MemoryDirectory
 from tests.twins.world import TENANT, World, in_a_world, object_id

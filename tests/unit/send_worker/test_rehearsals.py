@@ -6,8 +6,9 @@ import pytest
 
 from messages import parts
 from messages.answers import Links
+from shared.domain.modes import Mode
 from shared.domain.outcomes import State
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.rehearsals import Ramp
 from shared.storage import names
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import TENANT, World, in_a_world

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from shared.contract import json_schema
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.modes import Mode
+from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import InvalidRequest
 from shared.requests import read_request, tenant_of

@@ -7,7 +7,7 @@ import pytest
 from shared import composition
 from shared.composition import App, compose
 from shared.errors import SettingsError, StorageUnavailable
-from shared.graph.installs import TeamsApp
+from shared.graph.teams_app import TeamsApp
 from shared.settings import Settings
 from shared.storage import names
 from tests.twins.storage import MemoryAccount

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.domain.batches import Recipient
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.domain.references import Reference, ReferenceState, values_of
+from shared.domain.scopes import Scope
 from shared.lookup import POINT_READS, Lookup
 from shared.storage.conversations import Conversations
 from shared.storage.rows import upsert
@@ -64,6 +65,7 @@ def expected(stored: Sequence[int], wanted: Sequence[int]) -> list[Recipient]:
             conversation=f"a%3A{n}" if n in known and n % 7 else "",
             member=person(n).removeprefix("user!"),
             service_url=TENANT_URL if n in known else fallback,
+            lacks_app=n not in known or n % 7 == 0,
         )
         for n in wanted
     ]
@@ -135,7 +137,9 @@ async def test_a_person_who_is_not_known_is_named_by_the_object_id() -> None:
 
     (found,) = await desk.lookup.recipients(TENANT, [person(1)])
 
-    assert found == Recipient(key=person(1), member=person(1).removeprefix("user!"), service_url=CLOUD_URL)
+    assert found == Recipient(
+        key=person(1), member=person(1).removeprefix("user!"), service_url=CLOUD_URL, lacks_app=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,6 +164,7 @@ async def test_a_person_is_reached_as_the_references_state_says(
         member=person(1).removeprefix("user!"),
         service_url=TENANT_URL,
         is_blocked=is_blocked,
+        lacks_app=not conversation,
     )
 
 
@@ -169,7 +174,9 @@ async def test_a_person_whose_conversation_was_forgotten_is_named_by_the_object_
 
     (found,) = await desk.lookup.recipients(TENANT, [person(1)])
 
-    assert found == Recipient(key=person(1), member=person(1).removeprefix("user!"), service_url=TENANT_URL)
+    assert found == Recipient(
+        key=person(1), member=person(1).removeprefix("user!"), service_url=TENANT_URL, lacks_app=True
+    )
 
 
 async def test_who_was_seen_last_tells_the_tenants_service_url() -> None:
@@ -194,3 +201,38 @@ async def test_another_tenants_references_tell_nothing() -> None:
 
     assert found.conversation == ""
     assert found.service_url == CLOUD_URL
+
+
+GROUP = "00000000-0000-0000-0000-00000000beef"
+THERE, GONE = ReferenceState.ACTIVE, ReferenceState.UNINSTALLED
+
+
+def team_reference(channel: str, state: ReferenceState, group: str = GROUP) -> Reference:
+    return Reference(conversation=channel, service_url=TENANT_URL, state=state, team="19:team", group=group)
+
+
+@pytest.mark.parametrize(
+    ("key", "reference", "lacks_app"),
+    [
+        ("channel!19:team", None, False),  # Its group is not known: the message tells whether the app is there.
+        ("channel!19:team", team_reference("19:team", THERE), False),  # The app is there.
+        ("channel!19:team", team_reference("19:team", GONE), True),  # It was removed, and can be given again.
+        ("channel!19:team", team_reference("19:team", GONE, group=""), False),  # By Graph nobody knows this team.
+        ("channel!19:sales", team_reference("19:sales", GONE), False),  # A channel is gone, which no install mends.
+        ("chat!19:chat", None, True),  # Nobody has seen the bot there.
+        ("chat!19:chat", Reference(service_url=TENANT_URL, state=GONE), True),  # It was removed.
+        ("chat!19:chat", Reference(service_url=TENANT_URL), False),  # It is there.
+    ],
+)
+async def test_teams_and_chats_lack_the_app_only_where_it_can_be_installed(
+    key: str, reference: Reference | None, lacks_app: bool
+) -> None:
+    desk = Desk()
+    await desk.keep({} if reference is None else {key: reference})
+    anywhere = Lookup(Conversations(desk.table), service_url=CLOUD_URL, scopes=frozenset(Scope))
+
+    (found,), (personal,) = await anywhere.recipients(TENANT, [key]), await desk.lookup.recipients(TENANT, [key])
+
+    assert (found.lacks_app, personal.lacks_app) == (lacks_app, False)
+    assert found.group == (reference.group if reference else "")
+    assert found.conversation

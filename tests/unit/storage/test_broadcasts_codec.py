@@ -186,7 +186,7 @@ def test_every_step_of_the_planner_fits_into_a_transaction(length: int, number: 
     # A thousand runs are 65 million recipients.
     longest = Cursor(token="t" * 512, after="a" * 512, runs=" ".join(["0a1b2c3d"] * 1_000))
 
-    for portion in portions(people, installing=False):
+    for portion in portions(people, is_stranger=lambda _: False):
         _, (new,) = portion.step(longest)
         rows = [insert(batch_key(n), codec.pack_new_batch(batch)) for n, batch in enumerate(new.batches)]
         check_limits("b", [*rows, merge("cursor", codec.pack_cursor(longest), etag="e")])
