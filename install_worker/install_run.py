@@ -33,7 +33,9 @@ from shared.graph.installs import InstallState, Place
 from shared.ports import Clock
 from shared.storage.conversations import Conversations
 from shared.storage.installations import Installations
+from shared.teams.answers import Verdict
 from shared.telemetry import log_event
+from shared.work.brakes import Brakes
 from shared.work.claim import HOLDER_SECONDS, Claim
 from shared.work.heads import Heads
 from shared.work.walk import End
@@ -45,6 +47,12 @@ LATE_ATTEMPTS, LAG_WAIT = 4, 20.0
 """After so many tries the usual wait would be longer than any list lags: it is so many seconds then."""
 ALWAYS_LOOKED_AT = frozenset({Mode.UPGRADE, Mode.REMOVE})
 """Modes in which it is not enough to know that somebody has the app."""
+VERDICTS = {
+    InstallState.INSTALLED: Verdict.ACCEPTED,
+    InstallState.REMOVED: Verdict.ACCEPTED,
+    InstallState.BLOCKED_BY_POLICY: Verdict.BLOCKED_BY_ADMIN,
+}
+"""What the brakes are told: where most are kept from the app, it is not for reasons of their own."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +67,7 @@ class InstallRun:
         heads: Heads,
         graph: GraphClient,
         catalog: Catalog,
+        brakes: Brakes,
         bind_url: str,
         scopes: Collection[Scope],
         conversations: Conversations,
@@ -72,6 +81,7 @@ class InstallRun:
         self._heads = heads
         self._graph = graph
         self._catalog = catalog
+        self._brakes = brakes
         self._bind_url = bind_url
         self._scopes = scopes
         self._conversations = conversations
@@ -169,6 +179,8 @@ class InstallRun:
 
     async def _take_in(self, position: int, ended: Ended) -> None:
         recipient, at = self._claim.deliveries.recipients[position], timestamp(self._clock.now())
+        if ended.state in VERDICTS:
+            await self._brakes.watch(self._claim.broadcast.id, VERDICTS[ended.state])
         if ended.state is InstallState.INSTALLED:
             # Teams and chats are their own conversation.
             conversation = ended.chat or identifier_of(recipient.key)

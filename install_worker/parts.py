@@ -3,6 +3,7 @@
 from install_worker.install_run import InstallRun
 from install_worker.installer import Installer
 from shared.composition import App
+from shared.work.brakes import Brakes
 from shared.work.claim import Claim
 from shared.work.heads import Heads
 from shared.work.taking import Taking
@@ -13,6 +14,7 @@ def installer(app: App) -> Installer:
     """What gives people the app."""
     store, clock = app.broadcasts, app.clock
     heads = Heads(store, app.pacers, clock)
+    brakes = Brakes(store, heads, clock)
     taking = Taking(store, heads, app.nudging, clock, installing=True)
 
     def begin(claim: Claim) -> InstallRun:
@@ -21,6 +23,7 @@ def installer(app: App) -> Installer:
             heads=heads,
             graph=app.graph,
             catalog=app.catalog,
+            brakes=brakes,
             bind_url=app.settings.cloud.graph_url,
             scopes=app.settings.install_scopes,
             conversations=app.conversations,

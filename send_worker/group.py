@@ -6,7 +6,6 @@ import random
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 
-from send_worker.brakes import Brakes
 from send_worker.decisions import decide, decide_revision
 from send_worker.speaker import Speaker, Spoken
 from send_worker.witness import Witness
@@ -17,6 +16,7 @@ from shared.pacer import Pacer
 from shared.ports import Clock
 from shared.teams.answers import Answer, Verdict
 from shared.telemetry import log_event
+from shared.work.brakes import Brakes
 from shared.work.claim import Claim
 from shared.work.heads import Heads
 

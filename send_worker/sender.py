@@ -8,7 +8,6 @@ import random
 from dataclasses import dataclass, field
 
 from send_worker.batch_run import BatchRun
-from send_worker.brakes import Brakes
 from send_worker.group import GroupPoster
 from send_worker.outside import Outside
 from shared.domain.broadcasts import Broadcast, PauseReason
@@ -18,6 +17,7 @@ from shared.pacer import Pacer
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.telemetry import log_event
+from shared.work.brakes import Brakes
 from shared.work.claim import Claim
 from shared.work.heads import Heads
 from shared.work.stake import Stake

@@ -65,7 +65,7 @@ BY_STATUS = {
     # The credentials are refused, also with a new token: nobody can be installed.
     401: InstallState.CONSENT_MISSING,
     # Unknown ones are taken for this place's own, so that one person never stops a broadcast. Where they meet many,
-    # the broadcast's brakes stop it.
+    # the broadcast's brakes pause it.
     403: InstallState.BLOCKED_BY_POLICY,
     # "User Id '...' not found.", "Resource '...' does not exist ...", and a bare "Not Found".
     # https://github.com/microsoftgraph/msgraph-sdk-java/issues/1445

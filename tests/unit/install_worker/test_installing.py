@@ -163,6 +163,27 @@ def test_what_fails_in_passing_is_tried_again_until_it_works() -> None:
     in_a_world(scenario, graph=MemoryGraph())
 
 
+def test_an_app_that_is_forbidden_to_everybody_pauses_the_broadcast_before_it_burns_through_the_audience() -> None:
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        forbidden = refusal(403, "Forbidden", "Something that nobody has recorded.")
+        world.graph.rule = lambda request, _: forbidden if request.method == "POST" else None
+        world.start()
+
+        broadcast = await world.accept(users=range(1_000))
+        async with asyncio.timeout(600):
+            while (report := await world.report(broadcast))["paused_for"] is None:
+                await asyncio.sleep(1.0)
+        await asyncio.sleep(30)
+
+        report = await world.report(broadcast)
+        assert report["paused_for"] == "refusals"
+        assert 200 <= report["reasons"]["blocked_by_admin"] <= 300
+        assert report["counts"]["awaiting_install"] >= 700
+
+    in_a_world(scenario, graph=MemoryGraph())
+
+
 def test_who_can_never_be_reached_is_given_up_after_a_day() -> None:
     async def scenario(world: World) -> None:
         assert world.graph is not None

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from send_worker.brakes import FIRST_REJECTIONS, WATCHED, Brakes
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.lanes import LanePlan
 from shared.domain.plans import Cursor
@@ -14,6 +13,7 @@ from shared.pacer import Pacers
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.pace import PaceRows
 from shared.teams.answers import Verdict
+from shared.work.brakes import FIRST_REJECTIONS, WATCHED, Brakes
 from shared.work.heads import Heads
 from tests.twins.storage import MemoryAccount, Moment, fail_once
 
