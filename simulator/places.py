@@ -76,7 +76,10 @@ class Person:
         return {"conversationType": "personal", "id": self.chat_id, "tenantId": self.tenant_id}
 
     def as_member(self) -> dict[str, Any]:
-        """The person as the Connector's rosters show one: `objectId`, not `aadObjectId`."""
+        """The person as the Connector's rosters show one: `objectId`, not `aadObjectId`.
+
+        Guests have been seen with the `userRole` of users: https://github.com/MicrosoftDocs/msteams-docs/issues/6381
+        """
         return {
             "id": self.user_id,
             "objectId": self.object_id,

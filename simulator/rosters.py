@@ -1,4 +1,7 @@
-"""What the Connector tells about members, teams and channels."""
+"""What the Connector tells about members, teams and channels.
+
+Source: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/get-teams-context
+"""
 
 from simulator.access import accessible_place
 from simulator.calls import Answer, Call
@@ -17,8 +20,11 @@ def roster(world: World, call: Call) -> Answer:
 
 
 def paged_members(world: World, call: Call) -> Answer:
-    """`GET .../pagedmembers`: a page size below 50 becomes 50, above 500 it becomes 500."""
-    people = list(accessible_place(world, call).roster.values())
+    """`GET .../pagedmembers`: a page size below 50 becomes 50, above 500 it becomes 500. A chat has one page."""
+    place = accessible_place(world, call)
+    people = list(place.roster.values())
+    if place.chat is not None:
+        return Answer(200, {"members": [person.as_member() for person in people]})
     try:
         size = min(PAGE_MAX, max(PAGE_MIN, int(call.query.get("pageSize", PAGE_DEFAULT))))
         start = int(call.query.get("continuationToken") or 0)

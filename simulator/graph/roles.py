@@ -34,6 +34,7 @@ CONSENTED = (
     "AppCatalog.Read.All",
     "GroupMember.Read.All",
     "User.Read.All",
+    "Team.ReadBasic.All",
 )
 """What a tenant's administrator has consented to unless told otherwise."""
 

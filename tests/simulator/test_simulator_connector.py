@@ -223,6 +223,20 @@ async def test_pages_of_members_keep_to_the_documented_sizes() -> None:
         assert "continuationToken" not in rest.body
 
 
+async def test_a_group_chat_tells_all_of_its_members_at_once() -> None:
+    async with a_caller(NO_LIMITS) as caller:
+        people = [*caller.teams.add_people(619), *caller.teams.add_people(1, guest=True)]
+        chat = caller.teams.add_chat("Lunch", members=people)
+        chat.installed = True
+
+        page = await caller.call("GET", f"v3/conversations/{quote(chat.id, safe='')}/pagedmembers?pageSize=50")
+
+        *_, guest = page.body["members"]
+        assert len(page.body["members"]) == 620
+        assert "continuationToken" not in page.body
+        assert "#EXT#" in guest["userPrincipalName"]
+
+
 async def test_member_is_found_by_each_of_three_ids() -> None:
     async with a_caller() as caller:
         team = await a_team(caller)

@@ -189,6 +189,8 @@ async def test_team_tells_of_itself_its_channels_and_its_members() -> None:
         people = graph.teams.add_people(3)
         team = graph.teams.add_team("Kitchen", channels=["Menus"], members=people)
         path = f"/teams/{team.group_id}"
+        graph.teams.consent(["User.Read.All"])
+        graph.token = graph.teams.bearer(GRAPH)
         assert (await graph.get(path)).status == 403
         graph.teams.consent(
             ["Team.ReadBasic.All", "Channel.ReadBasic.All", "TeamMember.Read.All", "GroupMember.Read.All"]
