@@ -35,7 +35,7 @@ _ID = re.compile(r"[0-9a-z]{20}")
 class BroadcastApi:
     """Answers requests. `new_key` makes a key for a request that brings none.
 
-    With `takes_names` people may be named by sign-in name or mail.
+    With `takes_names` people may be named by sign-in name or mail, and teams by their group's id.
     """
 
     def __init__(

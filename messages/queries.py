@@ -5,7 +5,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from messages.problems import bad_query, unknown_tenant
-from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, RecipientKind, recipient_key
+from shared.domain.recipients import (
+    OBJECT_ID,
+    PERSON_NAME,
+    THREAD_ID,
+    RecipientKind,
+    is_group_id,
+    named_channel_key,
+    recipient_key,
+)
 
 OBJECT_ID_WORDS = "this must be a person's Entra object id: a GUID"
 _TOKEN = re.compile(r"[0-9a-z!]{1,200}")
@@ -65,17 +73,23 @@ def known_tenant(tenant: str, tenants: Collection[str]) -> str:
 
 
 def recipient_keys(recipient: str) -> tuple[str, ...]:
-    """The keys that an id can stand for: a person, or a channel or chat, which look alike; or an unknown name.
+    """The keys that an id can stand for: what looks alike, and names that lead nowhere, are told in the same words.
 
     Raises Problem.
     """
     given = recipient.strip()
-    if OBJECT_ID.fullmatch(given.lower()):
-        return (recipient_key(RecipientKind.USER, given),)
+    folded = given.lower()
+    if OBJECT_ID.fullmatch(folded):
+        return recipient_key(RecipientKind.USER, folded), recipient_key(RecipientKind.TEAM, folded)
     if THREAD_ID.fullmatch(given):
         return recipient_key(RecipientKind.CHANNEL, given), recipient_key(RecipientKind.CHAT, given)
     if PERSON_NAME.fullmatch(given):
         return (recipient_key(RecipientKind.NAME, given),)
+    team, _, name = given.partition("/")
+    if name and is_group_id(team.lower()):
+        return (named_channel_key(team.lower(), name),)
+    if name and THREAD_ID.fullmatch(team):
+        return (named_channel_key(team, name),)
     raise bad_query({"recipient": f"{OBJECT_ID_WORDS}, or Teams' id of a channel or chat, beginning with 19:"})
 
 

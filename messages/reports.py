@@ -14,7 +14,7 @@ from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.pacing import URGENT_SHARE
 from shared.domain.plans import Cursor
-from shared.domain.recipients import identifier_of, is_name, kind_of
+from shared.domain.recipients import identifier_of, is_unresolved, kind_of
 from shared.domain.rehearsals import Prospect, requests_for, unpack_prospects
 from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report
 from shared.domain.revisions import Revised, RevisionKind
@@ -204,7 +204,7 @@ def _delivery(batch: Batch, position: int, outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state.value,
         "reason": outcome.reason.value if outcome.reason else None,
         # A note is only kept where one try was not enough.
-        "attempts": note.attempts or int(outcome.state in TRIED and not is_name(key)),
+        "attempts": note.attempts or int(outcome.state in TRIED and not is_unresolved(key)),
         "activity_id": batch.progress.activity_ids.get(position),
         "due_at": instant(note.due_at) if outcome is Outcome.DEFERRED else None,
     }

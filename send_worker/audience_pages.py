@@ -1,12 +1,14 @@
 """The audience's sources, page by page, from Herald's own tables: who was named, who has the app, who got another one.
 
-Those that are read from Microsoft Graph are in `directory_pages.py`.
+Those that are read from Microsoft Graph are in `directory_pages.py`, rosters in `roster_pages.py`.
 """
 
 from bisect import bisect_right
 
 from send_worker.directory_pages import DirectoryPages
+from send_worker.named_conversations import NamedConversations
 from send_worker.named_people import NamedPeople
+from send_worker.roster_pages import RosterPages
 from shared.domain.audience import Audience, Derived, Source
 from shared.domain.broadcasts import LEASE_SECONDS, count_as
 from shared.domain.lanes import BATCH_SIZE
@@ -31,28 +33,37 @@ class AudiencePages:
         clock: Clock,
         *,
         directory: DirectoryPages,
-        names: NamedPeople,
+        rosters: RosterPages,
+        people: NamedPeople,
+        named_conversations: NamedConversations,
     ) -> None:
         self._conversations = conversations
         self._broadcasts = broadcasts
         self._clock = clock
         self._directory = directory
-        self._names = names
+        self._rosters = rosters
+        self._people = people
+        self._named_conversations = named_conversations
 
     async def page(self, tenant: str, audience: Audience, source: Source, token: str, limit: int) -> Page:
         """Some recipients from `token` on, about `limit` of them. An empty token is the source's start.
 
-        Tokens of Herald's own tables never expire. Raises DirectoryError where a source is read from Graph.
+        Tokens of Herald's own tables never expire. Raises DirectoryError where Graph or the Connector is asked.
         """
         if source in (Source.GROUPS, Source.TENANT, Source.EXCEPT_GROUPS):
             return await self._directory.page(tenant, audience, source, token)
+        if source in (Source.ROSTERS, Source.EXCEPT_ROSTERS):
+            return await self._rosters.page(tenant, audience, source, token)
         if source is Source.NAMES:
-            return await self._names.page(tenant, audience.names, token)
+            return await self._people.page(tenant, audience.names, token)
         if source is Source.EXCEPT_PEOPLE:
-            return await self._names.page(tenant, audience.except_people, token)
+            return await self._people.page(tenant, audience.except_people, token)
+        if source is Source.NAMED_CONVERSATIONS:
+            return await self._named_conversations.page(tenant, audience.named_conversations, token)
         keys, following = await self._stored(tenant, audience, source, token, limit)
-        # Who was not found for an earlier broadcast may be there by now.
-        return Page(keys=await self._names.resolve(tenant, keys), token=following)
+        # What was not found for an earlier broadcast may be there by now.
+        keys = await self._named_conversations.resolve(tenant, await self._people.resolve(tenant, keys))
+        return Page(keys=keys, token=following)
 
     async def _stored(
         self, tenant: str, audience: Audience, source: Source, token: str, limit: int

@@ -49,14 +49,14 @@ class _Found:
     token: str
     keys: set[str] = field(default_factory=set)
     skipped: dict[str, Skip] = field(default_factory=dict)
-    unknown_groups: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     pages: int = 0
 
     def add(self, page: Page) -> None:
         self.keys.update(page.keys)
         self.skipped.update(page.skipped)
-        if page.unknown_group:
-            self.unknown_groups.append(page.unknown_group)
+        if page.unknown:
+            self.unknown.append(page.unknown)
         self.token = page.token
         self.pages += 1
 
@@ -96,12 +96,7 @@ class Collecting:
                 break
         if source.is_exception:
             return await self._except(broadcast, audience, cursor, found)
-        for group in found.unknown_groups:
-            log_event(logger, "group_unknown", level=logging.WARNING, broadcast=broadcast.id, group=group)
-        cursor = replace(
-            _behind(cursor, found.token),
-            unknown_groups=add_places(cursor.unknown_groups, [audience.groups.index(g) for g in found.unknown_groups]),
-        )
+        cursor = _tell_unknown(broadcast, audience, _behind(cursor, found.token), found)
         cursor = await self._skip(broadcast.id, cursor, found)
         return await self._keep(broadcast.id, cursor, source, sorted(found.keys))
 
@@ -130,7 +125,7 @@ class Collecting:
 
     async def _except(self, broadcast: Broadcast, audience: Audience, cursor: Cursor, found: _Found) -> Cursor:
         """Store who is to be left out. Where some of that is unknown the plan rests: what is sent cannot be unsent."""
-        unknown = [*found.unknown_groups, *(key for key in found.keys if is_name(key))]
+        unknown = [*found.unknown, *(key for key in found.keys if is_name(key))]
         if unknown:
             places = add_places("", [audience.exceptions.index(one) for one in unknown])
             log_event(logger, "exception_unknown", level=logging.ERROR, broadcast=broadcast.id, places=places)
@@ -159,6 +154,19 @@ class Collecting:
         log_event(logger, "audience_unavailable", level=logging.WARNING, broadcast=broadcast.id, cause=str(error))
         rest = min(max(wait, REST_SECONDS), LONGEST_REST)
         return replace(cursor, waits_for=Wait.DIRECTORY, rests_until=now + rest * longer)
+
+
+def _tell_unknown(broadcast: Broadcast, audience: Audience, cursor: Cursor, found: _Found) -> Cursor:
+    """The cursor with the places of groups, or rosters, that turned out not to be there."""
+    if found.source is Source.ROSTERS:
+        for roster in found.unknown:
+            log_event(logger, "roster_unknown", level=logging.WARNING, broadcast=broadcast.id, roster=roster)
+        places = [audience.rosters.index(one) for one in found.unknown]
+        return replace(cursor, unknown_rosters=add_places(cursor.unknown_rosters, places))
+    for group in found.unknown:
+        log_event(logger, "group_unknown", level=logging.WARNING, broadcast=broadcast.id, group=group)
+    places = [audience.groups.index(one) for one in found.unknown]
+    return replace(cursor, unknown_groups=add_places(cursor.unknown_groups, places))
 
 
 def _behind(cursor: Cursor, token: str) -> Cursor:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
+from shared.domain.pages import Trouble
 from shared.errors import DirectoryRefused, DirectoryUnavailable, ServiceHostRefused, TokenRefused, TokenUnavailable
-from shared.graph.directory import Trouble
 from shared.graph.protocol import Request, Response
 
 LONGEST_LINK = 30_000

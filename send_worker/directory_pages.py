@@ -4,15 +4,12 @@ A token is where Graph's own link leads, for groups with the group before it: `<
 group is read from its start. So a plan goes on at any page, in any process.
 """
 
-from bisect import bisect_right
-from collections.abc import Sequence
-
 from send_worker.directory_calls import DirectoryCalls
 from shared.domain.audience import Audience, Source
-from shared.domain.pages import Page
+from shared.domain.pages import Page, Trouble, start_after
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.errors import DirectoryRefused, PageExpired
-from shared.graph.directory import People, Trouble, everybody, members_of, page_at, people_in
+from shared.graph.directory import People, everybody, members_of, page_at, people_in
 from shared.graph.protocol import Request
 
 
@@ -32,10 +29,10 @@ class DirectoryPages:
         groups = audience.except_groups if source.is_exception else audience.groups
         group, _, path = token.partition(" ")
         group = group or groups[0]
-        following = _start_after(group, groups)
+        following = start_after(group, groups)
         read = await self._read(tenant, members_of(group), path=path, start=f"{group} ")
         if read is None:
-            return Page(unknown_group=group, token=following)
+            return Page(unknown=group, token=following)
         people, link = read
         return _page(people, f"{group} {link}" if link else following)
 
@@ -51,12 +48,6 @@ class DirectoryPages:
         if isinstance(found, Trouble):
             self._calls.fail(tenant, found, response)
         return found, self._calls.link_in(request, response)
-
-
-def _start_after(group: str, groups: Sequence[str]) -> str:
-    """The token of the group behind this one; empty behind the last. Groups are sorted."""
-    place = bisect_right(groups, group)
-    return f"{groups[place]} " if place < len(groups) else ""
 
 
 def _page(people: People, token: str) -> Page:

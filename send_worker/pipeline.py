@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from send_worker.audience_pages import AudiencePages
 from send_worker.closing import Closing
 from send_worker.collecting import Collecting
+from send_worker.connector_calls import ConnectorCalls
 from send_worker.counting import Counting
 from send_worker.directory_calls import DirectoryCalls
 from send_worker.directory_pages import DirectoryPages
+from send_worker.named_conversations import NamedConversations
 from send_worker.named_people import NamedPeople
 from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
 from send_worker.retention import Retention
+from send_worker.roster_pages import RosterPages
 from send_worker.sender import Sender
 from send_worker.sweep import Sweep
+from send_worker.team_groups import TeamGroups
 from shared.composition import App
 
 
@@ -29,12 +33,10 @@ class Pipeline:
 def build_pipeline(app: App) -> Pipeline:
     """Build the pipeline of an app."""
     store, clock = app.broadcasts, app.clock
-    calls = DirectoryCalls(app.graph)
-    pages = AudiencePages(app.conversations, store, clock, directory=DirectoryPages(calls), names=NamedPeople(calls))
     return Pipeline(
         planner=Planner(
             store,
-            collecting=Collecting(store.runs, pages, clock),
+            collecting=Collecting(store.runs, _build_pages(app), clock),
             lookup=app.lookup,
             closing=Closing(store, app.directory, app.nudging, clock),
             counting=Counting(store, clock),
@@ -50,6 +52,22 @@ def build_pipeline(app: App) -> Pipeline:
             clock=clock,
         ),
         sweep=Sweep(store, app.directory, app.pacers, app.nudging, clock),
+    )
+
+
+def _build_pages(app: App) -> AudiencePages:
+    """Build what reads the sources of audiences."""
+    graph = DirectoryCalls(app.graph)
+    connector = ConnectorCalls(app.connector, service_urls=app.lookup, pacers=app.pacers, clock=app.clock)
+    teams = TeamGroups(graph, app.conversations, app.lookup)
+    return AudiencePages(
+        app.conversations,
+        app.broadcasts,
+        app.clock,
+        directory=DirectoryPages(graph),
+        rosters=RosterPages(connector, teams),
+        people=NamedPeople(graph),
+        named_conversations=NamedConversations(connector, teams),
     )
 
 

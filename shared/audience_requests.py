@@ -3,16 +3,26 @@
 `shared/requests.py` reads the other parts of a request.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
-from shared.contract import AudienceBody, ExceptBody
+from shared.contract import AudienceBody, ExceptBody, NamedChannel
 from shared.domain.audience import Audience, Derived
 from shared.domain.outcomes import Outcome
-from shared.domain.recipients import PERSON_NAME, RecipientKind, is_name, recipient_key
+from shared.domain.recipients import (
+    GENERAL,
+    PERSON_NAME,
+    RecipientKind,
+    fold_channel_name,
+    is_group_id,
+    is_name,
+    is_unresolved,
+    named_channel_key,
+    recipient_key,
+)
 from shared.errors import Fault
-from shared.field_rules import MOST_IDS, NAME_REFUSED
+from shared.field_rules import MOST_IDS, NAME_REFUSED, TEAM_REFUSED
 
-_NAMED = ("users", "channels", "chats", "teams", "groups")
+_NAMED = ("users", "channels", "chats", "teams", "rosters", "groups")
 
 
 def too_many_ids(given: object) -> Fault | None:
@@ -36,7 +46,7 @@ def audience_faults(given: object) -> list[Fault]:
     lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
     if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from")):
         detail = (
-            "the audience is empty: name users, channels, chats, teams or groups, or everyone, "
+            "the audience is empty: name users, channels, chats, teams, rosters or groups, or everyone, "
             "or from another broadcast"
         )
         return [Fault(pointer="/audience", detail=detail)]
@@ -58,43 +68,74 @@ def audience_faults(given: object) -> list[Fault]:
 
 
 def name_faults(given: object) -> list[Fault]:
-    """A fault for each person by sign-in name or mail, where such names cannot be looked up."""
+    """A fault for each person by sign-in name or mail and each team by its group's id, where nobody looks these up."""
     exceptions = given.get("except") if isinstance(given, Mapping) else None
-    return [
-        Fault(pointer=f"{place}/users/{index}", detail=NAME_REFUSED)
-        for place, part in (("/audience", given), ("/audience/except", exceptions))
-        for index, one in enumerate(_users_in(part))
-        if isinstance(one, str) and PERSON_NAME.fullmatch(one.strip())
+    parts = (("/audience", given), ("/audience/except", exceptions))
+    people = [
+        Fault(pointer=place, detail=NAME_REFUSED)
+        for prefix, part in parts
+        for place, one in _texts_in(part, "users", prefix)
+        if PERSON_NAME.fullmatch(one.strip())
     ]
+    teams = [
+        Fault(pointer=place, detail=TEAM_REFUSED)
+        for prefix, part in parts
+        for name in ("teams", "rosters", "channels")
+        for place, one in _texts_in(part, name, prefix)
+        if is_group_id(one.strip().lower()) and (name != "channels" or place.endswith("/team"))
+    ]
+    return people + teams
 
 
-def _users_in(part: object) -> Sequence[object]:
-    users = part.get("users") if isinstance(part, Mapping) else None
-    return users if isinstance(users, list) else ()
+def _texts_in(part: object, name: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """The ids and names in a list of an audience, each with its place; of an object that is its team."""
+    given = part.get(name) if isinstance(part, Mapping) else None
+    for index, one in enumerate(given if isinstance(given, list) else ()):
+        place = f"{prefix}/{name}/{index}"
+        if isinstance(one, str):
+            yield place, one
+        elif isinstance(one, Mapping) and isinstance(one.get("team"), str):
+            yield f"{place}/team", one["team"]
 
 
 def read_audience(body: AudienceBody) -> Audience:
     """An audience that follows the contract: as keys, sorted, unique."""
-    channels = [*(body.channels or ()), *(body.teams or ())]
-    conversations = {recipient_key(RecipientKind.CHANNEL, one) for one in channels}
+    conversations = {_channel_key(one) for one in body.channels or ()}
+    conversations |= {_team_key(one) for one in body.teams or ()}
     conversations |= {recipient_key(RecipientKind.CHAT, one) for one in body.chats or ()}
     people = {_person_key(one) for one in body.users or ()}
     exceptions = body.exceptions or ExceptBody()
     return Audience(
         users=tuple(sorted(one for one in people if not is_name(one))),
         names=tuple(sorted(filter(is_name, people))),
-        conversations=tuple(sorted(conversations)),
+        conversations=tuple(sorted(one for one in conversations if not is_unresolved(one))),
+        named_conversations=tuple(sorted(filter(is_unresolved, conversations))),
         everyone_installed=body.everyone == "installed",
         everyone_in_tenant=body.everyone == "tenant",
+        rosters=tuple(sorted(set(body.rosters or ()))),
         groups=tuple(sorted(set(body.groups or ()))),
         except_people=tuple(sorted({_person_key(one) for one in exceptions.users or ()})),
         except_groups=tuple(sorted(set(exceptions.groups or ()))),
+        except_rosters=tuple(sorted(set(exceptions.rosters or ()))),
         derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
     )
 
 
 def _person_key(named: str) -> str:
     return recipient_key(RecipientKind.NAME if "@" in named else RecipientKind.USER, named)
+
+
+def _channel_key(named: str | NamedChannel) -> str:
+    if isinstance(named, str):
+        return recipient_key(RecipientKind.CHANNEL, named)
+    if fold_channel_name(named.channel) == GENERAL:
+        return _team_key(named.team)
+    return named_channel_key(named.team, named.channel)
+
+
+def _team_key(team: str) -> str:
+    """A team's General channel, whose id is the team's; by its group's id that is not known yet."""
+    return recipient_key(RecipientKind.TEAM if is_group_id(team) else RecipientKind.CHANNEL, team)
 
 
 def derived(broadcast_id: str, *, states: Collection[str], reasons: Collection[str]) -> Derived:

@@ -7,28 +7,32 @@ field takes null for absent, since many serialisers write absent members so.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Reason
 from shared.domain.recipients import PERSON_NAME, THREAD_ID
+from shared.faults import ChannelForm
 from shared.field_rules import (
     BROADCAST_PATTERN,
     DURATION,
     GUID_PATTERN,
+    LONGEST_CHANNEL_NAME,
     LONGEST_KEY,
     LONGEST_SUMMARY,
     MOST_IDS,
     MOST_RAMP,
     channel_id,
+    channel_name,
     chat_id,
     group_id,
     life_span,
     optional,
     person,
+    roster,
     spoken_text,
-    team_id,
+    team,
     tenant_id,
     user_id,
 )
@@ -48,7 +52,9 @@ Person = Annotated[
     Field(json_schema_extra={"anyOf": [{"pattern": GUID_PATTERN}, {"pattern": f"^{PERSON_NAME.pattern}$"}]}),
 ]
 GroupId = Annotated[str, AfterValidator(group_id), Field(json_schema_extra={"pattern": GUID_PATTERN})]
-TeamId = Annotated[str, AfterValidator(team_id), Field(json_schema_extra=_THREAD_SCHEMA)]
+_TEAM_SCHEMA: dict[str, Any] = {"anyOf": [_THREAD_SCHEMA, {"pattern": GUID_PATTERN}]}
+Team = Annotated[str, AfterValidator(team), Field(json_schema_extra=_TEAM_SCHEMA)]
+Roster = Annotated[str, AfterValidator(roster), Field(json_schema_extra=_TEAM_SCHEMA)]
 Version = Annotated[Literal[1], Field(description="The version of this contract.")]
 Key = Annotated[
     str | None,
@@ -77,7 +83,7 @@ def _holds(name: str, kind: dict[str, Any]) -> dict[str, Any]:
     return {"required": [name], "properties": {name: kind}}
 
 
-_NAMED = ("users", "channels", "chats", "teams", "groups")
+_NAMED = ("users", "channels", "chats", "teams", "rosters", "groups")
 FinalState = Literal["sent", "installed", "removed", "undeliverable", "uncertain", "expired", "cancelled"]
 Speaking = Literal["send", "dry_run", "test", "sandbox"]
 _SOMEBODY = [_holds(name, {"type": "array", "minItems": 1, "maxItems": MOST_IDS}) for name in _NAMED]
@@ -95,6 +101,34 @@ class ExceptBody(_Part):
 
     users: Annotated[list[Person] | None, Field(description="People, by the same names as in the audience.")] = None
     groups: Annotated[list[GroupId] | None, Field(description="Groups: all of their members are left out.")] = None
+    rosters: Annotated[
+        list[Roster] | None, Field(description="Teams and group chats: all of their members are left out.")
+    ] = None
+
+
+class NamedChannel(_Part):
+    """A channel by its team and its name."""
+
+    team: Annotated[Team, Field(description="The team: Teams' id, or its group's where the app looks that up.")]
+    channel: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=LONGEST_CHANNEL_NAME,
+            description="Its name, in any letter case.",
+            json_schema_extra={"pattern": r"\S"},
+        ),
+        AfterValidator(channel_name),
+    ]
+
+
+def _form_of(channel: object) -> ChannelForm:
+    return ChannelForm.NAME if isinstance(channel, (dict, NamedChannel)) else ChannelForm.ID
+
+
+Channel = Annotated[
+    Annotated[ChannelId, Tag(ChannelForm.ID)] | Annotated[NamedChannel, Tag(ChannelForm.NAME)], Discriminator(_form_of)
+]
 
 
 class AudienceBody(_Part):
@@ -106,9 +140,18 @@ class AudienceBody(_Part):
         list[Person] | None,
         Field(description="People: Entra object ids; sign-in names and mails where the app is set up to look them up."),
     ] = None
-    channels: Annotated[list[ChannelId] | None, Field(description="Teams' ids of channels.")] = None
+    channels: Annotated[
+        list[Channel] | None, Field(description="Channels: Teams' ids, or a team and the channel's name.")
+    ] = None
     chats: Annotated[list[ChatId] | None, Field(description="Teams' ids of group chats.")] = None
-    teams: Annotated[list[TeamId] | None, Field(description="Teams' ids of teams: their General channels.")] = None
+    teams: Annotated[
+        list[Team] | None,
+        Field(description="Teams, each meaning its General channel: Teams' ids; their groups' where looked up."),
+    ] = None
+    rosters: Annotated[
+        list[Roster] | None,
+        Field(description="Teams and group chats where the bot is: each member as a person."),
+    ] = None
     groups: Annotated[
         list[GroupId] | None,
         Field(description="Object ids of Entra groups: their members, also by way of groups inside them."),

@@ -1,6 +1,7 @@
 """Faults of a request in words for people, each with the JSON pointer of the place."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +13,16 @@ from shared.errors import Fault
 MOST_FAULTS = 1_000
 
 
+class ChannelForm(StrEnum):
+    """How a channel is named. Pydantic puts this beside the place of a fault, where it is no part of the document."""
+
+    ID = "(by id)"
+    NAME = "(by name)"
+
+
+_FORMS = frozenset(ChannelForm)
+
+
 def pointer(path: Iterable[str | int]) -> str:
     """A JSON pointer (RFC 6901); the whole document is the empty string."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
@@ -19,7 +30,11 @@ def pointer(path: Iterable[str | int]) -> str:
 
 def describe(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> list[Fault]:
     """Put a model's errors into words."""
-    return [Fault(pointer=pointer(error["loc"]), detail=_words(error, model)) for error in errors]
+    return [Fault(pointer=pointer(_place(error)), detail=_words(error, model)) for error in errors]
+
+
+def _place(error: ErrorDetails) -> list[str | int]:
+    return [step for step in error["loc"] if step not in _FORMS]
 
 
 def limit(faults: Sequence[Fault]) -> list[Fault]:
@@ -33,7 +48,7 @@ def limit(faults: Sequence[Fault]) -> list[Fault]:
 def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"there is no such field; the fields here are {_fields_at(model, error['loc'][:-1])}"
+        return f"there is no such field; the fields here are {_fields_at(model, _place(error)[:-1])}"
     words = _WORDS.get(kind)
     return words(context) if words else "this value is not allowed here; see docs/requests.md"
 
@@ -41,10 +56,17 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
 def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> str:
     """The names that are known at a place, for somebody who misspelt one."""
     for step in path:
-        annotation = _field(model, str(step)).annotation
-        choices = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
+        if isinstance(step, str):
+            model = next(_models_in(_field(model, step).annotation))
     return ", ".join(field.alias or name for name, field in model.model_fields.items())
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models that stand in an annotation, also as members of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)
 
 
 def _field(model: type[BaseModel], name: str) -> FieldInfo:

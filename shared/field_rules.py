@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from pydantic_core import PydanticCustomError
 
-from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID
+from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, is_group_id
 
 LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
+LONGEST_CHANNEL_NAME = 200
 MOST_IDS = 1_000
 MOST_RAMP = 100_000
 LONGEST_LIFE = timedelta(days=7)
@@ -29,6 +30,11 @@ def wrong(detail: str) -> PydanticCustomError:
 NAME_REFUSED = (
     "this is a sign-in name: give the person's Entra object id (a GUID), which Microsoft Graph tells at "
     "/users/{name}?$select=id"
+)
+
+TEAM_REFUSED = (
+    "this is the GUID of the team's group: give the id that begins with 19:, which Microsoft Graph calls internalId at "
+    "/teams/{id}, and which is also the id of its General channel"
 )
 
 
@@ -75,14 +81,23 @@ def chat_id(value: str) -> str:
     return _thread(value, what="a chat")
 
 
-def team_id(value: str) -> str:
-    """A team's id."""
-    if OBJECT_ID.fullmatch(value.lower()):
-        raise wrong(
-            "this is the GUID of the team's group: give the id that begins with 19:, which Microsoft Graph calls "
-            "internalId at /teams/{id}, and which is also the id of its General channel"
-        )
-    return _thread(value, what="a team")
+def team(value: str) -> str:
+    """A team's id: Teams' own, or its group's in lower case."""
+    folded = value.strip().lower()
+    return folded if is_group_id(folded) else _thread(value, what="a team")
+
+
+def roster(value: str) -> str:
+    """The id of a team, by either of the two, or of a group chat."""
+    folded = value.strip().lower()
+    return folded if is_group_id(folded) else _thread(value, what="a team or a group chat")
+
+
+def channel_name(value: str) -> str:
+    """A channel's name, which says something."""
+    if not value.strip():
+        raise wrong("the name is empty")
+    return value
 
 
 def group_id(value: str) -> str:

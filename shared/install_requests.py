@@ -19,7 +19,13 @@ from shared.field_rules import read_duration
 from shared.requests import tenant_faults
 
 NO_MESSAGE = Content(encoded=b"")
-_NAMED_IN = {"users": Scope.PERSONAL, "groups": Scope.PERSONAL, "teams": Scope.TEAM, "chats": Scope.GROUP_CHAT}
+_NAMED_IN = {
+    "users": Scope.PERSONAL,
+    "groups": Scope.PERSONAL,
+    "rosters": Scope.PERSONAL,
+    "teams": Scope.TEAM,
+    "chats": Scope.GROUP_CHAT,
+}
 
 
 class InstallOptionsBody(BaseModel):

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from shared.domain.batches import Recipient
-from shared.domain.recipients import RecipientKind, identifier_of, is_name, kind_of
+from shared.domain.recipients import RecipientKind, identifier_of, is_unresolved, kind_of
 from shared.domain.references import Reference, ReferenceState
 from shared.domain.scopes import Scope
 from shared.storage.conversations import Conversations
@@ -35,9 +35,13 @@ class Lookup:
 
     async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
         """The recipients in the order of their keys, which are sorted where there are more than 100."""
-        known = await self._known(tenant, [key for key in keys if not is_name(key)])
+        known = await self._known(tenant, [key for key in keys if not is_unresolved(key)])
         fallback = await self._fallback(tenant, known)
         return [self._recipient(key, known.get(key), fallback) for key in keys]
+
+    async def service_url(self, tenant: str, keys: Sequence[str]) -> str:
+        """Where the Connector is to be reached for a conversation that has one of these keys."""
+        return await self._fallback(tenant, await self._known(tenant, keys))
 
     async def _known(self, tenant: str, keys: Sequence[str]) -> dict[str, Reference]:
         if len(keys) <= POINT_READS:

@@ -37,7 +37,8 @@ def read_request(
 ) -> BroadcastRequest:
     """Read a request. `key` stands in where it has none of its own, and `found` was found wrong beside it.
 
-    With `takes_names` people may be named by sign-in name or mail. Raises InvalidRequest with all of its faults.
+    With `takes_names` people may be named by sign-in name or mail, and teams by their group's id. Raises InvalidRequest
+    with all of its faults.
     """
     faults = list(found)
     body: RequestBody | None = None

@@ -218,7 +218,10 @@ class Settings(BaseSettings):
 
     @property
     def takes_names(self) -> bool:
-        """Whether people may be named by sign-in name or mail; unless told otherwise where Herald installs the app."""
+        """Whether people may be named by sign-in name or mail, and teams by their group's id.
+
+        Unless told otherwise that is where Herald installs the app.
+        """
         return self.installs_app if self.sign_in_names is None else self.sign_in_names
 
     @property

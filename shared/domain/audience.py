@@ -11,12 +11,15 @@ class Source(StrEnum):
 
     EXCEPT_PEOPLE = "except_people"
     EXCEPT_GROUPS = "except_groups"
+    EXCEPT_ROSTERS = "except_rosters"
     USERS = "users"
     CONVERSATIONS = "conversations"
     INSTALLED = "installed"
     DERIVED_USERS = "derived_users"
     DERIVED_CONVERSATIONS = "derived_conversations"
     NAMES = "names"
+    NAMED_CONVERSATIONS = "named_conversations"
+    ROSTERS = "rosters"
     GROUPS = "groups"
     TENANT = "tenant"
 
@@ -26,12 +29,12 @@ class Source(StrEnum):
         if self in (Source.NAMES, Source.DERIVED_CONVERSATIONS, Source.EXCEPT_PEOPLE):
             # Names become people where these are found. Those of another broadcast stand among its conversations.
             return "mixed"
-        return "text" if self is Source.CONVERSATIONS else "user"
+        return "text" if self in (Source.CONVERSATIONS, Source.NAMED_CONVERSATIONS) else "user"
 
     @property
     def is_exception(self) -> bool:
         """Whether its people are those who are to be left out; these are collected before all others."""
-        return self in (Source.EXCEPT_PEOPLE, Source.EXCEPT_GROUPS)
+        return self in (Source.EXCEPT_PEOPLE, Source.EXCEPT_GROUPS, Source.EXCEPT_ROSTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,12 @@ class Audience:
     """Keys of people who are to be left out, by id or by name."""
     except_groups: tuple[str, ...] = ()
     """Object ids of groups whose members are to be left out."""
+    named_conversations: tuple[str, ...] = ()
+    """Keys of teams by their group's id, and of channels by their team and name."""
+    rosters: tuple[str, ...] = ()
+    """Teams and group chats whose members are meant: Teams' ids, and ids of teams' groups."""
+    except_rosters: tuple[str, ...] = ()
+    """Likewise of those whose members are to be left out."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -67,12 +76,15 @@ class Audience:
         present = {
             Source.EXCEPT_PEOPLE: bool(self.except_people),
             Source.EXCEPT_GROUPS: bool(self.except_groups),
+            Source.EXCEPT_ROSTERS: bool(self.except_rosters),
             Source.USERS: bool(self.users),
             Source.CONVERSATIONS: bool(self.conversations),
             Source.INSTALLED: self.everyone_installed,
             Source.DERIVED_USERS: self.derived is not None,
             Source.DERIVED_CONVERSATIONS: self.derived is not None,
             Source.NAMES: bool(self.names),
+            Source.NAMED_CONVERSATIONS: bool(self.named_conversations),
+            Source.ROSTERS: bool(self.rosters),
             Source.GROUPS: bool(self.groups),
             Source.TENANT: self.everyone_in_tenant,
         }
@@ -87,12 +99,12 @@ class Audience:
     def is_explicit(self) -> bool:
         """Whether every recipient was named one by one, by its id."""
         read = (self.everyone_installed, self.derived, self.names, self.groups, self.everyone_in_tenant)
-        return not any((*read, self.except_people, self.except_groups))
+        return not any((*read, self.named_conversations, self.rosters, *self.exceptions))
 
     @property
     def exceptions(self) -> tuple[str, ...]:
-        """Everything by which people are to be left out: their keys, then the groups."""
-        return self.except_people + self.except_groups
+        """Everything by which people are to be left out: their keys, then the groups, then the rosters."""
+        return self.except_people + self.except_groups + self.except_rosters
 
 
 def pack_audience(audience: Audience) -> bytes:
@@ -114,4 +126,8 @@ def unpack_audience(data: bytes) -> Audience:
         everyone_in_tenant=packed["everyone_in_tenant"],
         except_people=tuple(packed["except_people"]),
         except_groups=tuple(packed["except_groups"]),
+        # An audience that was packed before there were these has none of them.
+        named_conversations=tuple(packed.get("named_conversations", ())),
+        rosters=tuple(packed.get("rosters", ())),
+        except_rosters=tuple(packed.get("except_rosters", ())),
     )

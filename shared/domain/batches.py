@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.outcomes import Outcome
-from shared.domain.recipients import is_name
+from shared.domain.recipients import RecipientKind, is_unresolved, kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +107,15 @@ class Batch:
 
 
 def planned_progress(recipients: Sequence[Recipient], outcome: Outcome) -> Progress:
-    """The progress of a batch as it is planned: at one outcome all but those whom the directory does not know."""
-    return Progress(
-        outcomes="".join(Outcome.USER_NOT_FOUND.value if is_name(one.key) else outcome.value for one in recipients)
-    )
+    """The progress of a batch as it is planned: at one outcome all but those who were named and are not there."""
+    return Progress(outcomes="".join((not_found(one.key) or outcome).value for one in recipients))
+
+
+def not_found(key: str) -> Outcome | None:
+    """The outcome of a recipient whose name leads nowhere; None for all others."""
+    if not is_unresolved(key):
+        return None
+    return Outcome.USER_NOT_FOUND if kind_of(key) is RecipientKind.NAME else Outcome.CONVERSATION_GONE
 
 
 def new_progress(size: int, outcome: Outcome = Outcome.PENDING) -> Progress:

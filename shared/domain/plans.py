@@ -25,11 +25,11 @@ class Wait(StrEnum):
     """What a plan waits for where its audience cannot be read. It goes on by itself."""
 
     DIRECTORY = "directory"
-    """Graph is throttling, failing or away."""
+    """Graph, or the Connector, is throttling, failing or away."""
     EXCEPTION = "exception"
     """Somebody or some group that is to be left out is not there: going on could reach those who must not be."""
     CONSENT = "consent"
-    """Graph refuses: a permission, the credentials, or the request. Somebody has to mend that."""
+    """One of them refuses: a permission, the credentials, or the request. Somebody has to mend that."""
 
 
 class Phase(StrEnum):
@@ -78,6 +78,8 @@ class Cursor:
     """Places in the audience's exceptions of those that the directory does not know; the plan waits for them."""
     unknown_groups: str = ""
     """Places in the audience's groups of those that are not in the directory, as `add_places` packs them."""
+    unknown_rosters: str = ""
+    """Likewise in the audience's rosters, of those that the bot is not in."""
     waits_for: str = ""
     """What the plan waits for before it reads on, one of `Wait`; empty while it goes on."""
     rests_until: float = 0.0

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.batches import Recipient
-from shared.domain.recipients import is_name
+from shared.domain.batches import Recipient, not_found
+from shared.domain.outcomes import Outcome
 
 
 class Prospect(StrEnum):
@@ -19,6 +19,8 @@ class Prospect(StrEnum):
     """The app is not known to be there: it has to be installed first."""
     NOT_FOUND = "user_not_found"
     """The directory knows nobody of this name."""
+    GONE = "conversation_gone"
+    """There is no such team or channel, or the bot is not in the team whose channel was named."""
     OPTED_OUT = "opted_out"
 
 
@@ -37,8 +39,8 @@ def room_in_ramp(ramp: Ramp | None, *, planned: int, is_over: bool) -> int | Non
 
 def prospect_of(recipient: Recipient) -> Prospect:
     """What is to be expected of a recipient, as far as Herald's own references tell."""
-    if is_name(recipient.key):
-        return Prospect.NOT_FOUND
+    if missing := not_found(recipient.key):
+        return Prospect.NOT_FOUND if missing is Outcome.USER_NOT_FOUND else Prospect.GONE
     if recipient.is_blocked:
         return Prospect.BLOCKED
     return Prospect.TO_INSTALL if recipient.lacks_app else Prospect.REACHABLE
@@ -58,4 +60,4 @@ def unpack_prospects(packed: str) -> Counter[Prospect]:
 
 def requests_for(counts: Counter[Prospect]) -> int:
     """How many requests to the Connector the recipients take: a chat that must be created takes two."""
-    return counts.total() + counts[Prospect.TO_INSTALL] - counts[Prospect.NOT_FOUND]
+    return counts.total() + counts[Prospect.TO_INSTALL] - counts[Prospect.NOT_FOUND] - counts[Prospect.GONE]

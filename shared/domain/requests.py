@@ -64,12 +64,15 @@ class BroadcastRequest:
             canonical["mode"] = self.mode
         if self.ramp is not None:
             canonical["ramp"] = asdict(self.ramp)
-        if self.audience.exceptions:
-            canonical["except"] = self.audience.exceptions
+        if self.audience.except_people or self.audience.except_groups:
+            canonical["except"] = self.audience.except_people + self.audience.except_groups
         if self.audience.names:
             canonical["names"] = self.audience.names
         if self.audience.groups:
             canonical["groups"] = self.audience.groups
         if self.audience.everyone_in_tenant:
             canonical["everyone_in_tenant"] = True
+        for name in ("named_conversations", "rosters", "except_rosters"):
+            if given := getattr(self.audience, name):
+                canonical[name] = given
         return sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()

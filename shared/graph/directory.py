@@ -6,10 +6,9 @@ https://learn.microsoft.com/graph/paging.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum, auto
 from typing import Any
 
-from shared.domain.pages import Skip
+from shared.domain.pages import Skip, Trouble
 from shared.domain.recipients import OBJECT_ID
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Request, Response, path_segment
@@ -19,19 +18,6 @@ LARGEST_PAGE = 999
 USER_TYPE = "#microsoft.graph.user"
 GUEST = "guest"
 _QUERY = f"$select=id,userType,accountEnabled&$top={LARGEST_PAGE}"
-
-
-class Trouble(StrEnum):
-    """Why a page could not be read."""
-
-    WAITING = auto()
-    """The same request may work later."""
-    REFUSED = auto()
-    """A permission is missing, or Graph calls the request wrong: an operator or an admin mends it."""
-    NOT_FOUND = auto()
-    """There is no such group."""
-    LINK_EXPIRED = auto()
-    """The link to this page leads nowhere any more: the list begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from urllib.parse import quote
 
+from shared.domain.pages import Trouble
 from shared.domain.recipients import OBJECT_ID
-from shared.graph.directory import Trouble, trouble_of
+from shared.graph.directory import trouble_of
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Request, Response, odata_text
 

@@ -1,13 +1,15 @@
 """The Bot Connector's answers, deciphered by a table of Microsoft's codes. What a delivery makes of one, others say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any
 
 import orjson
+
+UNREADABLE = "UnreadableAnswer"
 
 
 class Verdict(Enum):
@@ -47,6 +49,8 @@ class Answer:
     retry_after: float | None = None
     activity_id: str = ""
     conversation_id: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
+    """What a read brought; empty for all else."""
 
 
 # Each row is taken from "Status codes from bot conversational APIs" on
@@ -105,6 +109,14 @@ def decipher_create(status: int, headers: Mapping[str, str], body: bytes) -> Ans
         found = _object(body)
         return Answer(kind=Verdict.ACCEPTED, conversation_id=_text(found, "id"), activity_id=_text(found, "activityId"))
     return _decipher_refusal(status, headers, body)
+
+
+def decipher_read(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Read the answer to a read. A success without a JSON object is none: it would be taken for an empty list."""
+    if not 200 <= status < 300:
+        return _decipher_refusal(status, headers, body)
+    found = _object(body)
+    return Answer(kind=Verdict.ACCEPTED, found=found) if found else Answer(kind=Verdict.ANSWER_LOST, code=UNREADABLE)
 
 
 def _decipher_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -72,7 +72,7 @@ class ConnectorClient:
         try:
             response = await self._opened().request(
                 request.method,
-                URL(request.url, encoded=True),
+                URL(f"{request.url}?{request.query}" if request.query else request.url, encoded=True),
                 data=request.body,
                 headers=headers,
                 # A redirect would carry the token to a host that nobody checked.

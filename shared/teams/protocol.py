@@ -1,6 +1,7 @@
 """The Bot Connector's language, all of it pure: requests are built here, and `answers.py` deciphers what comes back.
 
-Who sends the bytes is `shared/teams/client.py`; what an answer means for a delivery is the sender's business.
+Requests that read stand in `rosters.py`. Who sends the bytes is `shared/teams/client.py`; what an answer means for a
+delivery is the sender's business.
 Source of the operations: https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
 """
 
@@ -39,10 +40,12 @@ Decipher = Callable[[int, Mapping[str, str], bytes], Answer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One call: the URL is encoded already, the body is sent as it is, and `decipher` reads the answer."""
+    """One call: URL and query are encoded already, the body is sent as it is, and `decipher` reads the answer."""
 
     method: str
     url: str
+    """Without its query: that is no part of what tells whether a token may go there."""
+    query: str = ""
     body: bytes
     decipher: Decipher
 

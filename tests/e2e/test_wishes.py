@@ -170,7 +170,14 @@ async def test_a_dry_run_tells_what_would_happen_and_sends_nothing(herald: Heral
 
     assert (report["state"], report["total"], report["planned"]) == ("finished", 0, True)
     assert report["rehearsal"]["recipients"] == 15
-    counts = {"reachable": 12, "blocked": 0, "to_install": 3, "user_not_found": 0, "opted_out": 0}
+    counts = {
+        "reachable": 12,
+        "blocked": 0,
+        "to_install": 3,
+        "user_not_found": 0,
+        "conversation_gone": 0,
+        "opted_out": 0,
+    }
     assert report["rehearsal"]["counts"] == counts
     assert (await herald.received(document["content"]["text"]))["reached"] == 0
 

@@ -37,6 +37,8 @@ class MemoryGraph:
         self.versions: dict[str, str] = {}
         """Which version of the app each holder has."""
         self.newest = "1.0.0"
+        self.teams: dict[str, str] = {}
+        """Teams' ids of teams by the ids of their groups."""
         self.requests: Counter[str] = Counter()
         """Requests by method and what they are about."""
         self.rule = rule
@@ -75,6 +77,8 @@ class MemoryGraph:
 
     def _answer(self, request: Request) -> Response:
         holder = _holder(request)
+        if request.path.endswith("?$select=internalId"):
+            return self._team(request, holder)
         steps = request.path.partition("?")[0].split("/")
         about = next(what for what in ("chat", "upgrade", "installedApps", "teamsApps") if what in steps)
         self.requests[f"{request.method} {about}"] += 1
@@ -108,6 +112,15 @@ class MemoryGraph:
         found = {"id": f"installation-{holder}", "teamsAppDefinition": {"version": self.versions[holder]}}
         return Response(status=200, body={"value": [found]})
 
+    def _team(self, request: Request, group: str) -> Response:
+        self.requests["GET team"] += 1
+        ruled = self.rule(request, group) if self.rule else None
+        if ruled is not None:
+            return ruled
+        if group not in self.teams:
+            return refusal(404, "NotFound", "No team found with Group Id.")
+        return Response(status=200, body={"internalId": self.teams[group]})
+
 
 def _holder(request: Request) -> str:
-    return unquote(request.path.split("/")[2])
+    return unquote(request.path.partition("?")[0].split("/")[2])

@@ -4,7 +4,8 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import orjson
 
@@ -33,6 +34,15 @@ class MemoryConnector:
         self.throttled = 0
         self.rule = rule
         self.refuses_tokens = False
+        self.rosters: dict[str, list[dict[str, Any]]] = {}
+        """The members of teams and group chats where the bot is, as the Connector tells of them."""
+        self.channels: dict[str, dict[str, str]] = {}
+        """The channels of teams where the bot is: ids by name."""
+        self.page_size = 500
+        self.asked: list[str] = []
+        """The conversations about which was asked, each time."""
+        self.read_fault: Callable[[int], Answer | None] = lambda _: None
+        """Asked with the number of each request that reads, from zero, for what goes wrong with it."""
         self._rate = rate
         self._depth = depth
         self._latency = latency
@@ -46,6 +56,10 @@ class MemoryConnector:
         now = asyncio.get_running_loop().time()
         delay = self._latency * (0.6 + self._random.expovariate(2.5))
         self.posted_at.append(now)
+        if request.method == "GET":
+            answer = self._throttle(now) or self._read(request)
+            await asyncio.sleep(delay)
+            return answer
         if request.method != "POST":
             answer = self._revise(request, now)
             await asyncio.sleep(delay)
@@ -67,6 +81,26 @@ class MemoryConnector:
         """Have a token at hand, unless `refuses_tokens`."""
         if self.refuses_tokens:
             raise TokenRefused("the secret has expired")
+
+    def _read(self, request: Request) -> Answer:
+        """Tell who is in a conversation, or which channels a team has; of nothing else anything is known."""
+        kind, conversation, _ = map(unquote, request.url.split("/v3/")[1].split("/"))
+        fault = self.read_fault(len(self.asked))
+        self.asked.append(conversation)
+        if fault:
+            return fault
+        if kind == "teams" and conversation in self.channels:
+            named = [{"id": one, "name": name} for name, one in self.channels[conversation].items()]
+            return Answer(kind=Verdict.ACCEPTED, found={"conversations": [{"id": conversation, "name": None}, *named]})
+        if kind == "conversations" and conversation in self.rosters:
+            members = self.rosters[conversation]
+            options = parse_qs(request.query)
+            assert int(options["pageSize"][0]) == 500
+            start = int(options.get("continuationToken", ["0"])[0].removeprefix("page & "))
+            end = start + self.page_size
+            further = {"continuationToken": f"page & {end}"} if end < len(members) else {}
+            return Answer(kind=Verdict.ACCEPTED, found={"members": members[start:end], **further})
+        return Answer(kind=Verdict.NOT_INSTALLED, code="BotNotInConversationRoster")
 
     def _revise(self, request: Request, now: float) -> Answer:
         """Edit or take back what stands; a lost answer has done so."""

@@ -147,15 +147,20 @@ class World:
         conversations: Sequence[str] = (),
         tenant: bool = False,
         but: Audience | None = None,
+        audience: Audience | None = None,
         key: str = "k",
         **options: Any,
     ) -> str:
-        """Accept a broadcast; its id. `options` are those of a `BroadcastRequest`."""
+        """Accept a broadcast, for an `audience` as it is or as it is described; its id.
+
+        `options` are those of a `BroadcastRequest`.
+        """
         keys = tuple(sorted(recipient_key(RecipientKind.USER, object_id(number)) for number in users))
         request = BroadcastRequest(
             tenant=TENANT,
             key=key,
-            audience=Audience(
+            audience=audience
+            or Audience(
                 users=keys,
                 everyone_installed=everyone,
                 names=tuple(sorted(recipient_key(RecipientKind.NAME, name) for name in names)),

@@ -52,7 +52,7 @@ class Read:
         page = await self._pages.page(self._teams.tenant_id, self._audience, self._source, self.token)
         self.keys.update(page.keys)
         self.skipped |= page.skipped
-        self.unknown += [page.unknown_group] if page.unknown_group else []
+        self.unknown += [page.unknown] if page.unknown else []
         self.pages += 1
         self.token = page.token
 

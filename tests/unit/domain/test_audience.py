@@ -1,5 +1,8 @@
 """Audiences: their sources, and what the cursor row keeps of them."""
 
+from dataclasses import replace
+
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,12 +20,25 @@ audiences = st.builds(
     except_groups=st.lists(st.text()).map(tuple),
     groups=st.lists(st.text()).map(tuple),
     everyone_in_tenant=st.booleans(),
+    named_conversations=st.lists(st.text()).map(tuple),
+    rosters=st.lists(st.text()).map(tuple),
+    except_rosters=st.lists(st.text()).map(tuple),
 )
 
 
 @given(audiences)
 def test_an_audience_comes_back_as_it_was_stored(audience: Audience) -> None:
     assert unpack_audience(pack_audience(audience)) == audience
+
+
+@given(audiences)
+def test_an_audience_of_before_there_were_rosters_is_still_read(audience: Audience) -> None:
+    without = replace(audience, named_conversations=(), rosters=(), except_rosters=())
+    packed = orjson.loads(pack_audience(without))
+    for name in ("named_conversations", "rosters", "except_rosters"):
+        del packed[name]
+
+    assert unpack_audience(orjson.dumps(packed)) == without
 
 
 @pytest.mark.parametrize(
@@ -42,10 +58,15 @@ def test_an_audience_comes_back_as_it_was_stored(audience: Audience) -> None:
             Audience(groups=("a",), everyone_in_tenant=True, users=("user!a",)),
             (Source.USERS, Source.GROUPS, Source.TENANT),
         ),
+        # What needs calls comes after what does not.
+        (
+            Audience(groups=("a",), rosters=("19:a",), named_conversations=("team!a",), conversations=("chat!a",)),
+            (Source.CONVERSATIONS, Source.NAMED_CONVERSATIONS, Source.ROSTERS, Source.GROUPS),
+        ),
         # Who is left out is known before anybody is planned.
         (
-            Audience(users=("user!a",), except_people=("user!a",), except_groups=("g",)),
-            (Source.EXCEPT_PEOPLE, Source.EXCEPT_GROUPS, Source.USERS),
+            Audience(users=("user!a",), except_people=("user!a",), except_groups=("g",), except_rosters=("19:a",)),
+            (Source.EXCEPT_PEOPLE, Source.EXCEPT_GROUPS, Source.EXCEPT_ROSTERS, Source.USERS),
         ),
         # All kinds at once: who is named comes first.
         (
@@ -68,6 +89,9 @@ def test_conversations_are_texts_and_names_are_mixed_with_people() -> None:
         Source.NAMES: "mixed",
         Source.EXCEPT_PEOPLE: "mixed",
         Source.EXCEPT_GROUPS: "user",
+        Source.EXCEPT_ROSTERS: "user",
+        Source.NAMED_CONVERSATIONS: "text",
+        Source.ROSTERS: "user",
         Source.GROUPS: "user",
         Source.TENANT: "user",
     }
@@ -87,6 +111,9 @@ def test_the_explicit_recipients_are_those_that_were_named() -> None:
         (Audience(users=("user!a",), names=("name!a@b.c",)), False),
         (Audience(users=("user!a",), groups=("a",)), False),
         (Audience(users=("user!a",), except_people=("user!a",)), False),
+        (Audience(users=("user!a",), except_rosters=("19:a",)), False),
+        (Audience(users=("user!a",), rosters=("19:a",)), False),
+        (Audience(users=("user!a",), named_conversations=("team!a",)), False),
         (Audience(users=("user!a",), everyone_in_tenant=True), False),
         (Audience(users=("user!a",), derived=Derived(broadcast="b", outcomes="0")), False),
     ],

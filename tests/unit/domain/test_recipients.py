@@ -9,7 +9,12 @@ from shared.domain.recipients import (
     THREAD_ID,
     RecipientKind,
     identifier_of,
+    is_name,
+    is_named_conversation,
+    is_unresolved,
     kind_of,
+    named_channel_key,
+    named_channel_of,
     recipient_key,
 )
 from shared.storage.rows import FORBIDDEN_IN_KEYS
@@ -66,3 +71,50 @@ def test_an_object_id_can_be_read_back_from_its_key(identifier: object) -> None:
 )
 def test_what_is_no_thread_is_told(identifier: str) -> None:
     assert not THREAD_ID.fullmatch(identifier)
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("Sales", "sales"),  # Letter case does not count.
+        ("  Sales ", "sales"),  # Space around it neither.
+        ("Straße", "strasse"),  # Letters that have no capital of their own are those that stand for it.
+        ("R&D / New York", "r&d / new york"),  # What looks like a path is a part of the name.
+    ],
+)
+@pytest.mark.parametrize("team", [CHANNEL, OBJECT])
+def test_a_channel_by_name_is_known_by_its_team_and_its_folded_name(team: str, name: str, folded: str) -> None:
+    key = named_channel_key(team, name)
+
+    assert key == named_channel_key(team, name.upper())
+    assert named_channel_of(key) == (team, folded)
+    assert identifier_of(key) == f"{team}/{folded}"
+
+
+@given(st.from_regex(THREAD_ID, fullmatch=True), st.text(min_size=1))
+def test_a_channel_by_any_name_is_one_line_of_a_stored_run(team: str, name: str) -> None:
+    key = named_channel_key(team, name.encode("utf-8", "replace").decode())
+
+    assert key.splitlines() == [key]
+    assert named_channel_of(key)[0] == team
+
+
+def test_a_team_by_its_group_is_known_by_that_alone() -> None:
+    assert named_channel_of(recipient_key(RecipientKind.TEAM, OBJECT)) == (OBJECT, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_told"),
+    [
+        (RecipientKind.USER, (False, False, False)),
+        (RecipientKind.CHANNEL, (False, False, False)),
+        (RecipientKind.CHAT, (False, False, False)),
+        (RecipientKind.NAME, (True, True, False)),
+        (RecipientKind.TEAM, (True, False, True)),
+        (RecipientKind.CHANNEL_NAME, (True, False, True)),
+    ],
+)
+def test_a_key_tells_whether_it_is_a_name_alone(kind: RecipientKind, is_told: tuple[bool, bool, bool]) -> None:
+    key = recipient_key(kind, "x")
+
+    assert (is_unresolved(key), is_name(key), is_named_conversation(key)) == is_told

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.pages import Skip
-from shared.graph.directory import People, Trouble, everybody, members_of, page_at, people_in
+from shared.domain.pages import Skip, Trouble
+from shared.graph.directory import People, everybody, members_of, page_at, people_in
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Response
 

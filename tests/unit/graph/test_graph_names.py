@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.graph.directory import Trouble
+from shared.domain.pages import Trouble
 from shared.graph.names import NameKind, find_people, ids_in
 from shared.graph.protocol import Response
 

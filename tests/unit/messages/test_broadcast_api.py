@@ -75,6 +75,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "planned": True,
         "skipped": {"guests": 0, "disabled": 0},
         "unknown_groups": [],
+        "unknown_rosters": [],
         "unknown_exceptions": [],
         "plan_waits_for": None,
         "counted_at": "2026-05-28T20:26:40.000Z",

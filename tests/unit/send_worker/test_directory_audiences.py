@@ -388,7 +388,14 @@ def test_a_dry_run_counts_the_members_of_a_group() -> None:
         await world.finished(broadcast)
 
         report = await report_on(world, broadcast)
-        counts = {"reachable": 30, "blocked": 0, "to_install": 20, "user_not_found": 0, "opted_out": 0}
+        counts = {
+            "reachable": 30,
+            "blocked": 0,
+            "to_install": 20,
+            "user_not_found": 0,
+            "conversation_gone": 0,
+            "opted_out": 0,
+        }
         assert (report["rehearsal"]["counts"], report["skipped"]["guests"]) == (counts, 10)
 
     in_a_world(scenario, graph=graph)

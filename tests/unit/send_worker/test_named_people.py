@@ -136,7 +136,14 @@ def test_a_dry_run_tells_who_is_unknown() -> None:
         await world.finished(broadcast)
 
         rehearsal = (await report_on(world, broadcast))["rehearsal"]
-        counts = {"reachable": 1, "blocked": 0, "to_install": 1, "user_not_found": 1, "opted_out": 0}
+        counts = {
+            "reachable": 1,
+            "blocked": 0,
+            "to_install": 1,
+            "user_not_found": 1,
+            "conversation_gone": 0,
+            "opted_out": 0,
+        }
         assert (rehearsal["recipients"], rehearsal["counts"]) == (3, counts)
 
     in_a_world(scenario, graph=MemoryDirectory(PEOPLE))

@@ -109,7 +109,14 @@ def test_a_dry_run_counts_and_leaves_nothing_that_could_be_sent() -> None:
         assert (report["state"], report["mode"], report["total"]) == ("finished", "dry_run", 0)
         assert report["rehearsal"] == {
             "recipients": 1_060,
-            "counts": {"reachable": 1_040, "blocked": 0, "to_install": 20, "user_not_found": 0, "opted_out": 0},
+            "counts": {
+                "reachable": 1_040,
+                "blocked": 0,
+                "to_install": 20,
+                "user_not_found": 0,
+                "conversation_gone": 0,
+                "opted_out": 0,
+            },
             "message_bytes": len(await world.app().broadcasts.content(broadcast)),
             # 1,040 messages, and 20 that need a chat first, at 49.75 requests a second.
             "estimated_seconds": 22,

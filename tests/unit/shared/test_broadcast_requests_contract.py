@@ -78,8 +78,60 @@ FAULTS = [
     ({"audience": {"channels": [ALICE]}}, "/audience/channels/0", "begins with 19:", KNOWN_TO_SCHEMA),
     # A personal chat, which is its person.
     ({"audience": {"chats": ["a:1xyz"]}}, "/audience/chats/0", "under users", KNOWN_TO_SCHEMA),
-    # A team by the GUID of its group.
-    ({"audience": {"teams": [ALICE]}}, "/audience/teams/0", "internalId", KNOWN_TO_SCHEMA),
+    # A team by the GUID of its group, where nobody looks that up.
+    ({"audience": {"teams": [ALICE]}}, "/audience/teams/0", "internalId", BEYOND_SCHEMA),
+    # A roster by the GUID of its group, likewise.
+    ({"audience": {"rosters": [CHAT, ALICE]}}, "/audience/rosters/1", "internalId", BEYOND_SCHEMA),
+    # A roster that is left out, likewise.
+    (
+        {"audience": {"users": [ALICE], "except": {"rosters": [ALICE]}}},
+        "/audience/except/rosters/0",
+        "internalId",
+        BEYOND_SCHEMA,
+    ),
+    # A channel of such a team.
+    (
+        {"audience": {"channels": [CHANNEL, {"team": ALICE, "channel": "Sales"}]}},
+        "/audience/channels/1/team",
+        "internalId",
+        BEYOND_SCHEMA,
+    ),
+    # A roster by its name.
+    ({"audience": {"rosters": ["Sales"]}}, "/audience/rosters/0", "a team or a group chat", KNOWN_TO_SCHEMA),
+    # A personal chat has no roster.
+    ({"audience": {"rosters": ["a:1xyz"]}}, "/audience/rosters/0", "under users", KNOWN_TO_SCHEMA),
+    # A channel that is neither an id nor an object.
+    ({"audience": {"channels": [7]}}, "/audience/channels/0", "must be a string", KNOWN_TO_SCHEMA),
+    # A named channel without its team.
+    ({"audience": {"channels": [{"channel": "Sales"}]}}, "/audience/channels/0/team", "missing", KNOWN_TO_SCHEMA),
+    # A named channel of a team by its name.
+    (
+        {"audience": {"channels": [{"team": "Sales", "channel": "Sales"}]}},
+        "/audience/channels/0/team",
+        "beginning with 19:",
+        KNOWN_TO_SCHEMA,
+    ),
+    # A named channel without a name.
+    (
+        {"audience": {"channels": [{"team": CHANNEL, "channel": " "}]}},
+        "/audience/channels/0/channel",
+        "the name is empty",
+        KNOWN_TO_SCHEMA,
+    ),
+    # A named channel with a name that none has.
+    (
+        {"audience": {"channels": [{"team": CHANNEL, "channel": "x" * 201}]}},
+        "/audience/channels/0/channel",
+        "at most 200",
+        KNOWN_TO_SCHEMA,
+    ),
+    # A misspelt field of a named channel.
+    (
+        {"audience": {"channels": [CHANNEL, {"team": CHANNEL, "channel": "Sales", "name": "Sales"}]}},
+        "/audience/channels/1/name",
+        "the fields here are team, channel",
+        KNOWN_TO_SCHEMA,
+    ),
     # Nobody but those who are left out.
     ({"audience": {"except": {"users": [ALICE]}}}, "/audience", "empty", KNOWN_TO_SCHEMA),
     # Somebody left out by a name that cannot be looked up.
@@ -93,12 +145,25 @@ FAULTS = [
     (
         {"audience": {"users": [ALICE], "except": {"chats": [CHAT]}}},
         "/audience/except/chats",
-        "the fields here are users, groups",
+        "the fields here are users, groups, rosters",
         KNOWN_TO_SCHEMA,
     ),
     # Those who are left out count as well.
     (
         {"audience": {"users": [user(n) for n in range(600)], "except": {"users": [user(n) for n in range(401)]}}},
+        "/audience",
+        "1,001 ids are named",
+        BEYOND_SCHEMA,
+    ),
+    # Rosters and named channels count as well.
+    (
+        {
+            "audience": {
+                "users": [user(n) for n in range(998)],
+                "rosters": [CHAT],
+                "channels": [{"team": CHANNEL, "channel": "Sales"}, {"team": CHANNEL, "channel": "News"}],
+            }
+        },
         "/audience",
         "1,001 ids are named",
         BEYOND_SCHEMA,
@@ -224,13 +289,13 @@ def test_all_faults_are_named_in_one_go() -> None:
 
     assert list(faults_of(document)) == [
         "/version",
-        "/audience/teams/0",
         "/content/text",
         "/content/colour",
         "/options/priority",
         "/options/expires_after",
         "/audience/users/0",
         "/audience/users/1",
+        "/audience/teams/0",
         "/content",
     ]
 
@@ -375,6 +440,35 @@ def test_people_by_name_are_taken_where_that_is_set_up() -> None:
     assert not request.audience.is_explicit
 
 
+def test_channels_by_name_and_rosters_are_read_sorted_and_unique() -> None:
+    channels = [
+        CHANNEL,
+        {"team": CHANNEL, "channel": " Sales "},
+        {"team": CHANNEL, "channel": "SALES"},
+        # General is the team's own conversation, by whatever id.
+        {"team": CHANNEL, "channel": "general"},
+        {"team": ALICE.upper(), "channel": " GENERAL "},
+        {"team": ALICE, "channel": "News"},
+    ]
+    audience = {
+        "channels": channels,
+        "teams": [ALICE],
+        "rosters": [ALICE.upper(), CHAT, ALICE],
+        "except": {"rosters": [CHANNEL, ALICE]},
+    }
+    document = a_document(audience=audience)
+
+    request = read_request(document, tenants=[TENANT], key="k", takes_names=True)
+
+    SCHEMA.validate(document)
+    assert request.audience == Audience(
+        conversations=(f"channel!{CHANNEL}",),
+        named_conversations=(f"channel_name!{CHANNEL}%2Fsales", f"channel_name!{ALICE}%2Fnews", f"team!{ALICE}"),
+        rosters=(CHAT, ALICE),
+        except_rosters=(CHANNEL, ALICE),
+    )
+
+
 def test_what_an_audience_has_of_late_changes_the_hash_only_where_it_is_used() -> None:
     hashes = {
         read_request(a_document(audience=audience), tenants=[TENANT], key="k", takes_names=True).body_hash
@@ -386,7 +480,28 @@ def test_what_an_audience_has_of_late_changes_the_hash_only_where_it_is_used() -
             {"users": [ALICE], "everyone": "installed"},
             {"users": [ALICE], "except": {"users": [user(1)]}},
             {"users": [ALICE], "except": {"groups": [user(1)]}},
+            {"users": [ALICE], "except": {"rosters": [user(1)]}},
+            {"users": [ALICE], "except": {"rosters": [user(1)], "groups": [user(1)]}},
+            {"users": [ALICE], "rosters": [ALICE]},
+            {"users": [ALICE], "teams": [ALICE]},
+            {"users": [ALICE], "channels": [{"team": CHANNEL, "channel": "Sales"}]},
         )
     }
 
-    assert len(hashes) == 7
+    assert len(hashes) == 12
+
+
+def test_the_hash_of_an_older_request_stays_what_it_was() -> None:
+    everything = a_document(
+        audience={
+            "users": [ALICE, "ann@contoso.com"],
+            "channels": [CHANNEL],
+            "groups": [ALICE],
+            "everyone": "tenant",
+            "except": {"users": [user(1)], "groups": [user(2)]},
+        }
+    )
+
+    request = read_request(everything, tenants=[TENANT], key="k", takes_names=True)
+
+    assert request.body_hash == "adc4de06ec84d125977736f82e540dda5321811e7b5451a82129361e8853029a"
