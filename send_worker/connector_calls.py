@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
-from shared.domain.clouds import CLOUDS, CloudName
+from send_worker.speaker import GCC_SERVICE_URL
 from shared.domain.pacing import FarAway
 from shared.domain.pages import Trouble
 from shared.domain.recipients import RecipientKind, recipient_key
@@ -19,8 +19,6 @@ from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.teams.answers import Answer, Verdict
 from shared.teams.protocol import Request
-
-GCC_SERVICE_URL = CLOUDS[CloudName.GCC].service_url
 
 
 class Connector(Protocol):

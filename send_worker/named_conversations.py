@@ -1,7 +1,8 @@
 """Teams by their group's id and channels by name: which conversations the names of an audience stand for."""
 
+import asyncio
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from send_worker.connector_calls import ConnectorCalls
 from send_worker.team_groups import TeamGroups
@@ -39,14 +40,28 @@ class NamedConversations:
         """
         named = {key: named_channel_of(key) for key in keys if is_named_conversation(key)}
         groups = await self._teams.find(tenant, [team for team, _ in named.values() if is_group_id(team)])
-        channels: dict[str, Mapping[str, str]] = {}
-        found: dict[str, str] = {}
-        for key, (named_team, name) in named.items():
-            team = groups.get(named_team, "") if is_group_id(named_team) else named_team
-            if team and name and team not in channels:
-                channels[team] = await self._channels(tenant, team)
-            found[key] = channels[team].get(name, "") if team and name else team
+        # What is of a group without a team stays as it is.
+        known = {
+            key: (groups.get(team, team), name)
+            for key, (team, name) in named.items()
+            if team in groups or not is_group_id(team)
+        }
+        channels = await self._channels_of_all(tenant, {team for team, name in known.values() if name})
+        found = {key: channels[team].get(name, "") if name else team for key, (team, name) in known.items()}
         return [recipient_key(RecipientKind.CHANNEL, found[key]) if found.get(key) else key for key in keys]
+
+    async def _channels_of_all(self, tenant: str, teams: Collection[str]) -> dict[str, Mapping[str, str]]:
+        """The channels of each team. A few are asked for together, since their slots are then reserved together."""
+        found: dict[str, Mapping[str, str]] = {}
+        left = sorted(teams)
+        while left:
+            few, left = left[:AT_ONCE], left[AT_ONCE:]
+            answers = await asyncio.gather(*(self._channels(tenant, team) for team in few), return_exceptions=True)
+            for team, answer in zip(few, answers, strict=True):
+                if isinstance(answer, BaseException):
+                    raise answer
+                found[team] = answer
+        return found
 
     async def _channels(self, tenant: str, team: str) -> Mapping[str, str]:
         """The ids of a team's channels by their names; none where the bot is not in the team."""

@@ -84,7 +84,7 @@ class TokenUnavailable(HeraldError):
 
 
 class DirectoryError(HeraldError):
-    """The root of why a page of an audience cannot be read from the directory."""
+    """The root of why a page of an audience cannot be read from the directory, or a roster from Teams."""
 
 
 class DirectoryUnavailable(DirectoryError):

@@ -49,6 +49,8 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return f"there is no such field; the fields here are {_fields_at(model, _place(error)[:-1])}"
+    if kind == "string_type" and error["loc"][-1] == ChannelForm.ID:
+        return "this must be Teams' id of a channel, or an object with team and channel"
     words = _WORDS.get(kind)
     return words(context) if words else "this value is not allowed here; see docs/requests.md"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.batches import Batch, Progress, new_progress
+from shared.domain.batches import Batch, Progress, Recipient, new_progress, planned_progress
 from shared.domain.outcomes import Outcome
 
 
@@ -47,3 +47,20 @@ def test_a_fresh_batch_is_pending_and_has_its_place() -> None:
 )
 def test_a_batch_is_final_without_open_deliveries(outcomes: str, is_final: bool) -> None:
     assert Progress(outcomes=outcomes).is_final is is_final
+
+
+def test_what_was_named_and_is_not_there_is_planned_with_its_outcome() -> None:
+    keys = {
+        "user!a": Outcome.AWAITING_INSTALL,
+        "channel!19:a": Outcome.AWAITING_INSTALL,
+        "chat!19:a": Outcome.AWAITING_INSTALL,
+        "name!a@b.c": Outcome.USER_NOT_FOUND,
+        "team!a": Outcome.CONVERSATION_GONE,
+        "channel_name!19:a%2Fsales": Outcome.CONVERSATION_GONE,
+    }
+
+    progress = planned_progress(
+        [Recipient(key=key, service_url="https://smba.test/") for key in keys], Outcome.AWAITING_INSTALL
+    )
+
+    assert progress.outcomes == "".join(outcome.value for outcome in keys.values())

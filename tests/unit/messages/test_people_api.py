@@ -11,8 +11,9 @@ from messages.answers import Answer
 from messages.people_api import PeopleApi
 from messages.person_reports import PersonReports
 from messages.problems import answering
-from shared.domain.batches import Progress
+from shared.domain.batches import Progress, Recipient
 from shared.domain.plans import Cursor
+from shared.domain.recipients import named_channel_key
 from shared.domain.references import Reference, ReferenceState, values_of
 from shared.errors import BroadcastNotFound
 from shared.storage import names
@@ -103,6 +104,33 @@ async def test_a_conversation_is_found_by_its_id_whatever_it_is(recipient: str, 
     answer = await house.api.deliveries(broadcast_id, {"recipient": recipient}, accept="", url=URL)
 
     assert [one["recipient"] for one in read(answer)["deliveries"]] == [{"kind": kind, "id": recipient}]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "kind"),
+    [
+        (ALICE.upper(), "team"),
+        (f"{CHANNEL}/Sales & Co / Ost", "channel_name"),
+        (f" {ALICE.upper()}/SALES", "channel_name"),
+        ("Ann@Contoso.com", "name"),
+    ],
+)
+async def test_what_was_not_found_is_found_by_its_name(recipient: str, kind: str) -> None:
+    house = House()
+    broadcast_id = await broadcast_to(house, user(1), key="k")
+    keys = [
+        f"team!{ALICE}",
+        named_channel_key(CHANNEL, "sales & co / ost"),
+        named_channel_key(ALICE, "sales"),
+        "name!ann@contoso.com",
+    ]
+    unknown = [Recipient(key=key, service_url="https://smba.test/") for key in keys]
+    cursor = await house.broadcasts.cursor(broadcast_id)
+    await house.broadcasts.step(broadcast_id, cursor.cursor, etag=cursor.etag, rows=rows_of([unknown], first=1))
+
+    answer = await house.api.deliveries(broadcast_id, {"recipient": recipient}, accept="", url=URL)
+
+    assert [one["recipient"]["kind"] for one in read(answer)["deliveries"]] == [kind]
 
 
 async def test_one_recipient_comes_as_csv_too() -> None:

@@ -101,7 +101,7 @@ FAULTS = [
     # A personal chat has no roster.
     ({"audience": {"rosters": ["a:1xyz"]}}, "/audience/rosters/0", "under users", KNOWN_TO_SCHEMA),
     # A channel that is neither an id nor an object.
-    ({"audience": {"channels": [7]}}, "/audience/channels/0", "must be a string", KNOWN_TO_SCHEMA),
+    ({"audience": {"channels": [7]}}, "/audience/channels/0", "with team and channel", KNOWN_TO_SCHEMA),
     # A named channel without its team.
     ({"audience": {"channels": [{"channel": "Sales"}]}}, "/audience/channels/0/team", "missing", KNOWN_TO_SCHEMA),
     # A named channel of a team by its name.

@@ -236,3 +236,32 @@ async def test_teams_and_chats_lack_the_app_only_where_it_can_be_installed(
     assert (found.lacks_app, personal.lacks_app) == (lacks_app, False)
     assert found.group == (reference.group if reference else "")
     assert found.conversation
+
+
+@pytest.mark.parametrize(
+    ("stored", "url"),
+    [
+        # Its own.
+        ({"chat!19:a": "https://own.test/", "user!a": "https://other.test/"}, "https://own.test/"),
+        # That of any other one of the tenant.
+        ({"user!a": "https://other.test/"}, "https://other.test/"),
+        # The cloud's.
+        ({}, CLOUD_URL),
+    ],
+)
+async def test_a_conversations_service_url_is_its_own_or_the_tenants(stored: dict[str, str], url: str) -> None:
+    desk = Desk()
+    await desk.keep({key: Reference(conversation="c", service_url=one) for key, one in stored.items()})
+
+    assert await desk.lookup.service_url(TENANT, ["channel!19:a", "chat!19:a"]) == url
+
+
+async def test_names_that_lead_nowhere_are_not_looked_up() -> None:
+    desk = Desk()
+    names = ["channel_name!19:a%2Fsales", "name!a@b.c", "team!a"]
+
+    found = await desk.lookup.recipients(TENANT, names)
+
+    assert found == [Recipient(key=key, service_url=CLOUD_URL) for key in names]
+    # One look for any reference of the tenant.
+    assert desk.calls == 1
