@@ -101,6 +101,17 @@ async def test_teams_are_reached_by_the_ids_of_their_groups(installing: Herald) 
     assert (received["reached"], received["duplicates"]) == (10, 0)
 
 
+async def test_a_team_that_nobody_met_is_given_the_app_by_its_groups_id(installing: Herald) -> None:
+    team = await installing.teams.add_team("Canteen", members=await installing.people(2, installed=False))
+    document = installing.request(audience={"teams": [team["group_id"]]})
+
+    report = await installing.finished(await installing.ask(document))
+
+    assert (report["counts"]["sent"], report["total"]) == (1, 1)
+    assert (await installing.received(document["content"]["text"]))["reached"] == 1
+    assert (await installing.teams.installations())[team["group_id"]].installs == 1
+
+
 async def test_a_team_by_its_groups_id_is_refused_where_nobody_looks_it_up(herald: Herald) -> None:
     document = herald.request(audience={"teams": [str(uuid4())]})
 

@@ -180,6 +180,21 @@ def test_a_team_that_was_found_is_remembered_as_one_that_does_not_have_the_app()
     in_a_world(scenario, connector=a_connector(), graph=a_graph())
 
 
+def test_a_team_that_was_found_is_given_the_app_where_that_is_set_up() -> None:
+    graph = a_graph()
+    graph.scopes = "personal,team"
+
+    async def scenario(world: World) -> None:
+        world.start()
+        broadcast = await world.accept(audience=named(team(KITCHEN_GROUP), team(NO_TEAM)))
+        await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 1, State.UNDELIVERABLE: 1}
+        assert graph.installs == Counter({KITCHEN_GROUP: 1})
+
+    in_a_world(scenario, connector=a_connector(), graph=graph)
+
+
 def test_what_an_activity_told_of_a_team_stays() -> None:
     stands = Reference(conversation=KITCHEN, service_url="https://smba.trafficmanager.net/emea/", team=KITCHEN)
 
