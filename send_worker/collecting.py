@@ -12,7 +12,7 @@ from typing import Protocol
 
 from shared.domain.audience import Audience, Source
 from shared.domain.broadcasts import Broadcast
-from shared.domain.pages import Page, Skip, add_places, add_skipped
+from shared.domain.pages import Page, Skip, add_places, add_skipped, unpack_places
 from shared.domain.plans import Cursor, Phase, Wait, leave_out, run_capacity
 from shared.domain.recipients import is_name
 from shared.errors import DirectoryError, DirectoryRefused, DirectoryUnavailable, PageExpired
@@ -124,14 +124,19 @@ class Collecting:
         return replace(cursor, skipped_runs=f"{cursor.skipped_runs} {name}".strip(), skipped=skipped)
 
     async def _except(self, broadcast: Broadcast, audience: Audience, cursor: Cursor, found: _Found) -> Cursor:
-        """Store who is to be left out. Where some of that is unknown the plan rests: what is sent cannot be unsent."""
-        unknown = [*found.unknown, *(key for key in found.keys if is_name(key))]
-        if unknown:
-            places = add_places("", [audience.exceptions.index(one) for one in unknown])
+        """Store who is to be left out. Where a group or a roster is unknown the plan rests.
+
+        It may stand for hundreds of people, and what is sent cannot be unsent. One person whom nobody knows must not
+        hold up everybody else.
+        """
+        people = [place for place in unpack_places(cursor.unknown_exceptions) if place < len(audience.except_people)]
+        people += [audience.exceptions.index(key) for key in found.keys if is_name(key)]
+        if found.unknown:
+            places = add_places("", [*people, *(audience.exceptions.index(one) for one in found.unknown)])
             log_event(logger, "exception_unknown", level=logging.ERROR, broadcast=broadcast.id, places=places)
             resting = replace(cursor, waits_for=Wait.EXCEPTION, unknown_exceptions=places)
             return replace(resting, rests_until=self._clock.now() + REFUSED_REST * _longer())
-        cursor = replace(_behind(cursor, found.token), unknown_exceptions="")
+        cursor = replace(_behind(cursor, found.token), unknown_exceptions=add_places("", people))
         # Guests and disabled accounts may be named elsewhere: who is left out is left out for good.
         keys = sorted(found.keys | found.skipped.keys())
         if not keys:

@@ -27,7 +27,7 @@ class Wait(StrEnum):
     DIRECTORY = "directory"
     """Graph, or the Connector, is throttling, failing or away."""
     EXCEPTION = "exception"
-    """Somebody or some group that is to be left out is not there: going on could reach those who must not be."""
+    """A group or a roster that is to be left out is not there: going on could reach those who must not be."""
     CONSENT = "consent"
     """One of them refuses: a permission, the credentials, or the request. Somebody has to mend that."""
 
