@@ -1,32 +1,23 @@
-"""Settings: the only reader of the environment. Every name, default and contradiction is checked here, in one place."""
+"""Settings: the only reader of the environment. Names, defaults and contradictions are checked here and in identity."""
 
-import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
+from shared.domain.recipients import OBJECT_ID
 from shared.domain.scopes import Scope
 from shared.errors import SettingsError
 from shared.field_rules import read_duration
+from shared.identity import DOCS, Identity, name_of, split
 
-DOCS = "see docs/configuration.md"
 UNLIMITED = "unlimited"
-GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHORTEST_RETENTION = timedelta(days=1)
 """Deliveries are tried for a day, and a caller may send a request again for as long as it has doubts."""
-
-
-class AppType(StrEnum):
-    """The kinds of bot registration that Azure knows."""
-
-    SINGLE_TENANT = "SingleTenant"
-    MULTI_TENANT = "MultiTenant"
-    MANAGED_IDENTITY = "UserAssignedMSI"
 
 
 class GraphPacing(StrEnum):
@@ -36,18 +27,11 @@ class GraphPacing(StrEnum):
     UNLIMITED = "unlimited"
 
 
-class Settings(BaseSettings):
+class Settings(Identity, BaseSettings):
     """Everything that an operator can choose. Frozen; made once per process by `read_settings`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    app_id: Annotated[str, Field(alias="MicrosoftAppId", min_length=1)]
-    app_password: Annotated[str, Field(alias="MicrosoftAppPassword", repr=False)] = ""
-    app_certificate: Annotated[str, Field(alias="MicrosoftAppCertificate", repr=False)] = ""
-    app_certificate_path: Annotated[str, Field(alias="MicrosoftAppCertificatePath")] = ""
-    app_federated_client_id: Annotated[str, Field(alias="MicrosoftAppFederatedClientId")] = ""
-    app_tenant_id: Annotated[str, Field(alias="MicrosoftAppTenantId")] = ""
-    app_type: Annotated[AppType, Field(alias="MicrosoftAppType")] = AppType.SINGLE_TENANT
+    # Lists are read by their own rule rather than as JSON, which pydantic-settings would take them for.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, enable_decoding=False)
 
     storage: Annotated[str, Field(alias="AzureWebJobsStorage", repr=False)] = ""
     storage_account: Annotated[str, Field(alias="AzureWebJobsStorage__accountName")] = ""
@@ -56,8 +40,7 @@ class Settings(BaseSettings):
     storage_client_id: Annotated[str, Field(alias="AzureWebJobsStorage__clientId")] = ""
 
     cloud_name: Annotated[CloudName, Field(alias="HERALD_CLOUD")] = CloudName.PUBLIC
-    allowed_tenants: Annotated[frozenset[str], NoDecode, Field(alias="HERALD_ALLOWED_TENANTS")] = frozenset()
-    extra_service_hosts: Annotated[frozenset[str], NoDecode, Field(alias="HERALD_SERVICE_HOSTS")] = frozenset()
+    extra_service_hosts: Annotated[frozenset[str], Field(alias="HERALD_SERVICE_HOSTS")] = frozenset()
     pace: Annotated[float | None, Field(alias="HERALD_PACE", gt=0, le=10_000)] = 49.75
     """Requests per second that Herald allows itself for each tenant; None is no limit."""
     graph_pacing: Annotated[GraphPacing, Field(alias="HERALD_GRAPH_PACE")] = GraphPacing.DOCUMENTED
@@ -65,7 +48,7 @@ class Settings(BaseSettings):
     """The Teams app's id in the tenant's catalogue."""
     teams_app_external_id: Annotated[str, Field(alias="HERALD_TEAMS_APP_EXTERNAL_ID")] = ""
     """The Teams app's id in its manifest."""
-    scopes: Annotated[frozenset[Scope], NoDecode, Field(alias="HERALD_INSTALL_SCOPES")] = frozenset({Scope.PERSONAL})
+    scopes: Annotated[frozenset[Scope], Field(alias="HERALD_INSTALL_SCOPES")] = frozenset({Scope.PERSONAL})
     sign_in_names: Annotated[bool | None, Field(alias="HERALD_SIGN_IN_NAMES")] = None
     retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
@@ -75,12 +58,10 @@ class Settings(BaseSettings):
     graph_url_override: Annotated[str, Field(alias="HERALD_GRAPH_URL")] = ""
     azure_instance_id: Annotated[str, Field(alias="WEBSITE_INSTANCE_ID")] = ""
 
-    @field_validator("allowed_tenants", "extra_service_hosts", mode="before")
+    @field_validator("extra_service_hosts", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+    def _split_hosts(cls, value: object) -> object:
+        return split(value)
 
     @field_validator("scopes", mode="before")
     @classmethod
@@ -122,47 +103,27 @@ class Settings(BaseSettings):
     @field_validator("teams_app_id", "teams_app_external_id")
     @classmethod
     def _is_app_id(cls, value: str, info: ValidationInfo) -> str:
-        if value and not GUID.fullmatch(value.strip().lower()):
+        if value and not OBJECT_ID.fullmatch(value.strip().lower()):
             raise SettingsError(
-                f"{_alias(info.field_name)} must be an id such as e8947c01-51c5-44c6-971c-f410270cae96, "
+                f"{name_of(cls, info.field_name)} must be an id such as e8947c01-51c5-44c6-971c-f410270cae96, "
                 f"not {value!r}; {DOCS}"
             )
-        return value.strip().lower()
-
-    @field_validator("app_id", "app_tenant_id", "app_federated_client_id")
-    @classmethod
-    def _lower(cls, value: str) -> str:
         return value.strip().lower()
 
     @field_validator("service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override")
     @classmethod
     def _is_url(cls, value: str, info: ValidationInfo) -> str:
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise SettingsError(f"{_alias(info.field_name)} must be an http or https address, not {value!r}; {DOCS}")
+            raise SettingsError(
+                f"{name_of(cls, info.field_name)} must be an http or https address, not {value!r}; {DOCS}"
+            )
         return value
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        self._check_identity()
         self._check_storage()
         self._check_overrides()
         return self
-
-    def _check_identity(self) -> None:
-        if self.app_type is not AppType.MULTI_TENANT and not self.app_tenant_id:
-            raise SettingsError(f"MicrosoftAppTenantId is missing: a {self.app_type} bot needs its home tenant; {DOCS}")
-        proofs = [_alias(name) for name in _PROOFS if getattr(self, name)]
-        if self.app_type is AppType.MANAGED_IDENTITY and proofs:
-            raise SettingsError(f"{proofs[0]} contradicts MicrosoftAppType {self.app_type}, which has none; {DOCS}")
-        if self.app_type is not AppType.MANAGED_IDENTITY and not proofs:
-            others = ", ".join(_alias(name) for name in _PROOFS[1:])
-            raise SettingsError(
-                f"MicrosoftAppPassword is missing: a {self.app_type} bot needs its secret, or one of {others}; {DOCS}"
-            )
-        if len(proofs) > 1:
-            raise SettingsError(f"{' and '.join(proofs)} are set together: keep one of them; {DOCS}")
-        if not self.tenants:
-            raise SettingsError(f"HERALD_ALLOWED_TENANTS is missing: a MultiTenant bot must name its tenants; {DOCS}")
 
     def _check_storage(self) -> None:
         by_identity = bool(self.storage_account or (self.storage_table_uri and self.storage_queue_uri))
@@ -187,8 +148,8 @@ class Settings(BaseSettings):
                 continue
             if self.azure_instance_id or not is_loopback(host):
                 raise SettingsError(
-                    f"{_alias(name)} points to {host!r}, which is not a host of the cloud {self.cloud_name.value!r}: "
-                    f"other hosts are accepted on loopback alone, and never in Azure; {DOCS}"
+                    f"{name_of(type(self), name)} points to {host!r}, which is not a host of the cloud "
+                    f"{self.cloud_name.value!r}: other hosts are accepted on loopback alone, and never in Azure; {DOCS}"
                 )
         for entry in self.extra_service_hosts:
             if is_loopback(urlsplit(f"//{entry}").hostname or "") and self.azure_instance_id:
@@ -198,13 +159,6 @@ class Settings(BaseSettings):
     def cloud(self) -> Cloud:
         """The addresses of the chosen cloud."""
         return CLOUDS[self.cloud_name]
-
-    @property
-    def tenants(self) -> frozenset[str]:
-        """The tenants that may talk to the bot and be spoken to: those named, else the bot's home tenant."""
-        if self.allowed_tenants:
-            return self.allowed_tenants
-        return frozenset({self.app_tenant_id}) if self.app_type is not AppType.MULTI_TENANT else frozenset()
 
     @property
     def installs_app(self) -> bool:
@@ -255,8 +209,6 @@ class Settings(BaseSettings):
         return (self.graph_url_override or self.cloud.graph_url).rstrip("/")
 
 
-_PROOFS = ("app_password", "app_certificate", "app_certificate_path", "app_federated_client_id")
-"""By which a registration proves who it is: one of them, and none for a managed identity."""
 _OVERRIDES = ("service_url_override", "login_url_override", "openid_metadata_url_override", "graph_url_override")
 
 
@@ -275,7 +227,3 @@ def read_settings(**given: Any) -> Settings:
         if first["type"] == "missing":
             raise SettingsError(f"{name} is missing; {DOCS}") from error
         raise SettingsError(f"{name} is not valid: {first['msg']}; {DOCS}") from error
-
-
-def _alias(field_name: str | None) -> str:
-    return str(Settings.model_fields[field_name or ""].alias)

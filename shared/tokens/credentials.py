@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.errors import TokenRefused, TokenUnavailable
-from shared.settings import AppType, Settings
+from shared.identity import AppType
+from shared.settings import Settings
 from shared.tokens.certificate import msal_certificate
 from shared.tokens.managed_identity import identity_token
 from shared.tokens.source import Token, TokenSource

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.errors import SettingsError
-from shared.settings import AppType, Settings, read_settings
+from shared.identity import AppType
+from shared.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("shared", "messages", "send_worker", "install_worker")

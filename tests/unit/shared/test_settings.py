@@ -7,7 +7,8 @@ import pytest
 
 from shared.domain.clouds import CLOUDS, CloudName
 from shared.errors import SettingsError
-from shared.settings import AppType, GraphPacing, Settings, is_loopback, read_settings
+from shared.identity import AppType
+from shared.settings import GraphPacing, Settings, is_loopback, read_settings
 
 RIGHT = {
     "MicrosoftAppId": "5F0C9D1E-7A52-4C3B-9A51-0D6A4F6B8E21",
@@ -16,6 +17,7 @@ RIGHT = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
 }
 HOME = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+OTHER = "0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84"
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +50,13 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HERALD_PACE", "12.5")
     monkeypatch.setenv("HERALD_CLOUD", "")
+    monkeypatch.setenv("HERALD_ALLOWED_TENANTS", f"{HOME},{OTHER}")
 
     settings = read_settings()
 
     assert settings.pace == 12.5
     assert settings.cloud_name is CloudName.PUBLIC
+    assert settings.tenants == {HOME, OTHER}
 
 
 @pytest.mark.parametrize(
