@@ -3,11 +3,13 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from shared.domain.recipients import OBJECT_ID
 from shared.errors import SettingsError
 
 DOCS = "see docs/configuration.md"
+EXAMPLE = "0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84"
 
 
 class AppType(StrEnum):
@@ -41,6 +43,18 @@ class Identity(BaseModel):
     @classmethod
     def _split_tenants(cls, value: object) -> object:
         return split(value)
+
+    @field_validator("app_tenant_id", "allowed_tenants")
+    @classmethod
+    def _are_tenants(cls, value: str | frozenset[str], info: ValidationInfo) -> str | frozenset[str]:
+        """Refuse domain names: activities come with the tenant's id, and each would be refused."""
+        for tenant in sorted({value} if isinstance(value, str) else value):
+            if tenant and not OBJECT_ID.fullmatch(tenant):
+                raise SettingsError(
+                    f"{name_of(cls, info.field_name)} must be a tenant's id such as {EXAMPLE}, not {tenant!r}: "
+                    f"the Entra admin center shows it as Tenant ID in its Overview; {DOCS}"
+                )
+        return value
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -54,7 +54,7 @@ async def _standing_in_sending(herald: Herald, broadcast: str) -> set[str]:
     settings = read_settings(
         MicrosoftAppId="app",
         MicrosoftAppPassword="x",
-        MicrosoftAppTenantId="tenant",
+        MicrosoftAppTenantId="0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84",
         AzureWebJobsStorage=herald.stack.connection_string,
     )
     account = StorageAccount(settings)

@@ -16,7 +16,7 @@ def account_at(connection_string: str, *, try_seconds: float = TRY_SECONDS) -> S
     settings = read_settings(
         MicrosoftAppId="app",
         MicrosoftAppPassword="secret",
-        MicrosoftAppTenantId="tenant",
+        MicrosoftAppTenantId="0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84",
         AzureWebJobsStorage=connection_string,
     )
     return StorageAccount(settings, try_seconds=try_seconds)

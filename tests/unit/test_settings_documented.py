@@ -17,6 +17,7 @@ PRODUCT = ("shared", "messages", "send_worker", "install_worker")
 ALIASES = {str(field.alias): field for field in Settings.model_fields.values()}
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME"}
 """What the sample holds for Core Tools rather than for Herald."""
+A_TENANT = "0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84"
 READERS = {"environ", "environb", "getenv", "getenvb"}
 TABLE = re.compile(r"^\| name \| meaning \| default \| example \|\n\|[-|]+\|\n(?P<rows>(?:\|.*\n)+)", re.MULTILINE)
 ROW = re.compile(r"^\| `(?P<name>\w+)` \|[^|]+\|(?P<default>[^|]+)\|[^|]*\|$", re.MULTILINE)
@@ -66,13 +67,14 @@ def test_the_docs_tell_what_each_kind_of_registration_needs(kind: AppType) -> No
     tenant, password, allowed = (cell.strip().partition(":")[0] for cell in row.strip("|").split("|")[1:])
     told = {"MicrosoftAppTenantId": tenant, "MicrosoftAppPassword": password, "HERALD_ALLOWED_TENANTS": allowed}
     given = {"MicrosoftAppId": "app", "MicrosoftAppType": kind.value, "AzureWebJobsStorage": "a connection string"}
-    given |= {name: "some" for name, need in told.items() if need == "required"}
+    right = {"MicrosoftAppTenantId": A_TENANT, "MicrosoftAppPassword": "secret", "HERALD_ALLOWED_TENANTS": A_TENANT}
+    given |= {name: right[name] for name, need in told.items() if need == "required"}
 
     assert read_settings(**given).app_type is kind
     for name, need in told.items():
         changed = {key: value for key, value in given.items() if key != name}
         if need != "required":
-            changed[name] = "some"
+            changed[name] = right[name]
         if need == "optional":
             assert read_settings(**changed).app_type is kind
             continue

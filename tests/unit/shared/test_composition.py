@@ -15,7 +15,7 @@ from tests.twins.storage import MemoryAccount
 RIGHT = {
     "MicrosoftAppId": "app",
     "MicrosoftAppPassword": "secret",
-    "MicrosoftAppTenantId": "tenant",
+    "MicrosoftAppTenantId": "0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "HERALD_PACE": "12",
 }

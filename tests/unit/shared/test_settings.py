@@ -74,6 +74,9 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"MicrosoftAppType": "MultiTenant"}, "HERALD_ALLOWED_TENANTS is missing"),  # It would talk to anybody.
         ({"MicrosoftAppType": "Other"}, "MicrosoftAppType is not valid"),  # Azure knows three kinds.
+        # Activities name a tenant by its id, so a domain would shut everybody out.
+        ({"MicrosoftAppTenantId": "contoso.onmicrosoft.com"}, "MicrosoftAppTenantId must be a tenant's id"),
+        ({"HERALD_ALLOWED_TENANTS": f"{HOME}, contoso.com"}, "HERALD_ALLOWED_TENANTS must be a tenant's id"),
         # One proof is enough, and two may disagree.
         ({"MicrosoftAppCertificate": "x"}, "MicrosoftAppPassword and MicrosoftAppCertificate are set together"),
         (
@@ -223,14 +226,21 @@ def test_a_managed_identity_needs_no_secret() -> None:
 
 def test_a_bot_for_many_tenants_speaks_to_those_that_are_named() -> None:
     settings = a_setting(
-        MicrosoftAppType="MultiTenant", MicrosoftAppTenantId=None, HERALD_ALLOWED_TENANTS=" A , b,,B ,"
+        MicrosoftAppType="MultiTenant",
+        MicrosoftAppTenantId=None,
+        HERALD_ALLOWED_TENANTS=f" {HOME.upper()} , {OTHER},,{HOME} ,",
     )
 
-    assert settings.tenants == {"a", "b"}
+    assert settings.tenants == {HOME, OTHER}
 
 
 def test_named_tenants_replace_the_home_tenant() -> None:
-    assert a_setting(HERALD_ALLOWED_TENANTS="other").tenants == {"other"}
+    assert a_setting(HERALD_ALLOWED_TENANTS=OTHER).tenants == {OTHER}
+
+
+def test_who_gives_a_domain_for_a_tenant_is_told_where_its_id_stands() -> None:
+    with pytest.raises(SettingsError, match=r"not 'contoso\.com': the Entra admin center shows it as Tenant ID"):
+        a_setting(MicrosoftAppTenantId=" Contoso.com ")
 
 
 def test_service_hosts_are_the_clouds_and_those_that_are_named() -> None:

@@ -11,7 +11,11 @@ def settings_with(**storage: str) -> Settings:
     named = {f"AzureWebJobsStorage{name}": value for name, value in storage.items() if name.startswith("__")}
     others = {name: value for name, value in storage.items() if not name.startswith("__")}
     return read_settings(
-        MicrosoftAppId="app", MicrosoftAppPassword="secret", MicrosoftAppTenantId="tenant", **named, **others
+        MicrosoftAppId="app",
+        MicrosoftAppPassword="secret",
+        MicrosoftAppTenantId="0b7e6c52-94d1-4c7f-8f3a-61f0de2a9b84",
+        **named,
+        **others,
     )
 
 
