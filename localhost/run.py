@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -43,11 +44,26 @@ def main() -> int:
     parser.add_argument("--app", default="function_app", help="the module that holds `app`")
     arguments = parser.parse_args()
     try:
+        check_port(arguments.port, option="--port")
+        check_port(arguments.playground_port, option="--playground-port")
         asyncio.run(run(port=arguments.port, playground_port=arguments.playground_port, app=arguments.app))
     except (ChildDiedError, ToolError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def check_port(port: int, *, option: str) -> None:
+    """Return where a process can listen on a port; 0 is any. Raises ToolError, which names the option."""
+    with socket.socket() as probe:
+        # Servers do so as well: a port that was left a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ToolError(
+                f"port {port} cannot be used ({error.strerror}): end what listens there, or choose another by {option}"
+            ) from error
 
 
 async def run(*, port: int, playground_port: int, app: str) -> None:
