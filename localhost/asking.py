@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,6 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from localhost.host_json import MessageEncoding, read_host_json
-from localhost.progress import View
 from localhost.stack import Stack
 from localhost.tools import ROOT
 
@@ -52,8 +51,13 @@ async def put_requests(
     return keys
 
 
-async def follow(stack: Stack, view: View, keys: Sequence[str], *, until: float) -> list[Mapping[str, Any]]:
-    """Follow the broadcasts of these requests until all have ended; their last reports. `until` is monotonic."""
+async def follow(
+    stack: Stack, keys: Sequence[str], *, tell: Callable[[Mapping[str, Any]], None], until: float
+) -> list[Mapping[str, Any]]:
+    """Follow the broadcasts of these requests until all have ended; their last reports.
+
+    Their sums are told at each look. `until` is monotonic.
+    """
     reports: dict[str, Mapping[str, Any]] = {}
     async with _session(stack) as session:
         while len(reports) < len(keys) or any(report["state"] not in ENDED for report in reports.values()):
@@ -65,7 +69,7 @@ async def follow(stack: Stack, view: View, keys: Sequence[str], *, until: float)
                 if report := await _get(session, path):
                     reports[report["key"]] = report
             if reports:
-                view.update(add_up(reports))
+                tell(add_up(reports))
     return [reports[key] for key in keys]
 
 

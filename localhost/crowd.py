@@ -1,5 +1,6 @@
 """Who is there in a demo: people with the app, people who are to be given it, and some who cannot be."""
 
+import math
 import random
 import uuid
 from collections import Counter
@@ -63,12 +64,22 @@ async def gather_crowd(teams: Control, people: int, *, installed: float) -> Crow
     return Crowd(names=names, drawn=drawn, tally=tally, strangers=strangers)
 
 
-async def count_installs(teams: Control, crowd: Crowd) -> Installs:
-    """What Graph installed, and what it should have."""
+async def count_installs(teams: Control, crowd: Crowd, *, text: str) -> Installs:
+    """What Graph installed, what it should have, and how much of it before the first message with a text arrived."""
     given = [holding for holding in (await teams.installations()).values() if holding.installs]
+    first = await _first_arrival(teams, text)
     return Installs(
         wanted=len(crowd.strangers),
         refused={reason: number for reason, number in crowd.drawn.refused.items() if number},
         now=len(given),
         twice=sum(holding.installs > 1 for holding in given),
+        before_first=sum(holding.given_at < first for holding in given),
     )
+
+
+async def _first_arrival(teams: Control, text: str) -> float:
+    """When the first message with a text arrived, by the stand-in's clock; infinite where none did."""
+    async for entry in teams.ledger_entries(event="sent"):
+        if entry.text == text:
+            return entry.monotonic
+    return math.inf

@@ -12,14 +12,18 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from localhost.asking import EVERYONE, DemoError, add_up, audiences_of, count_deferred, follow, put_requests
 from localhost.crowd import INSTALL_CONCURRENCY, Crowd, count_installs, gather_crowd
+from localhost.memory import MemoryWatch
 from localhost.processes import ChildDiedError
-from localhost.progress import View, open_view
+from localhost.progress import View, done_in, open_view
 from localhost.stack import Stack
 from localhost.tools import ToolError
 from localhost.verdict import Delivered, Verdict, judge
+from localhost.words import in_words
 
 INSTALLS_PER_SECOND = 8.0
 """Of people who must be given the app, with room to spare: Graph's limits allow Herald about twelve."""
@@ -81,6 +85,8 @@ async def run(
     async with Stack(hosts=hosts, environment=environment, simulator=limits, installs=installs) as stack:
         crowd = await install(stack, view, people=people, installed=installed)
         view.step("broadcasting")
+        memory = MemoryWatch([host.child.pid for host in stack.hosts], people=people)
+        memory.pass_by(0)
         started = time.monotonic()
         text = f"Hello from Herald ({uuid.uuid4()})"
         keys = await put_requests(
@@ -89,15 +95,23 @@ async def run(
             text=text,
             audiences=[EVERYONE] if crowd is None else audiences_of(crowd.names),
         )
-        reports = await follow(stack, view, keys, until=started + patience)
+
+        def tell(report: Mapping[str, Any]) -> None:
+            view.update(report)
+            memory.pass_by(done_in(report))
+
+        reports = await follow(stack, keys, tell=tell, until=started + patience)
+        memory.end()
         seconds = time.monotonic() - started
         return judge(
             people=people,
             report=add_up({report["key"]: report for report in reports}),
             deferred=await count_deferred(stack, reports),
             delivered=await read_ledger(stack, text),
-            installs=None if crowd is None else await count_installs(stack.control, crowd),
+            installs=None if crowd is None else await count_installs(stack.control, crowd, text=text),
+            unlimited=unlimited,
             seconds=seconds,
+            memory=memory.readings,
         )
 
 
@@ -136,20 +150,6 @@ async def read_ledger(stack: Stack, text: str) -> Delivered:
         throttled=summary.throttled,
         rate=summary.rate or 0.0,
     )
-
-
-def in_words(verdict: Verdict) -> str:
-    """Return the report for people."""
-    refused = ", ".join(f"{number} {reason}" for reason, number in verdict.undeliverable.items()) or "none"
-    lines = [
-        f"{verdict.sent:,} of {verdict.people:,} people have the message, {verdict.deferred:,} of them by a later try",
-        *([f"{verdict.installed_now:,} of them were given the app first"] if verdict.installed_now else []),
-        f"undeliverable: {refused}; lost: {verdict.lost}; twice: {verdict.duplicates}",
-        f"{verdict.rate:.1f} messages per second, {verdict.seconds:.1f} s in all",
-        f"{verdict.requests:,} requests, {verdict.throttled:,} of them throttled",
-        *(f"DISAGREEMENT: {sentence}" for sentence in verdict.disagreements),
-    ]
-    return "\n".join(lines)
 
 
 def _share(text: str) -> float:

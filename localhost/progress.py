@@ -13,6 +13,11 @@ _FINAL = ("sent", "undeliverable", "uncertain", "expired", "cancelled", "opted_o
 _LINE_EVERY = 5.0
 
 
+def done_in(report: Mapping[str, Any]) -> int:
+    """How many people of a report are in a final state."""
+    return sum(report.get("counts", {}).get(state, 0) for state in _FINAL)
+
+
 class View(Protocol):
     """Shows where the demo stands."""
 
@@ -55,8 +60,7 @@ class Bar:
 
     def update(self, report: Mapping[str, Any]) -> None:
         """Show a report."""
-        done = sum(report.get("counts", {}).get(state, 0) for state in _FINAL)
-        self._progress.update(self._task, description=str(report.get("state")), completed=done)
+        self._progress.update(self._task, description=str(report.get("state")), completed=done_in(report))
 
 
 @contextmanager

@@ -1,8 +1,13 @@
 """The demo's verdict: what the app reports against what the stand-in's ledger holds. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+MANY_STRANGERS = 1_000
+"""From so many people without the app on the first message must not wait for long."""
+LATEST_FIRST = 100
+"""Installs, at the last of which the first message has arrived, where no limit holds anything up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +16,9 @@ class Verdict:
 
     `sent`, `duplicates`, `requests`, `throttled` and `rate` (messages per second up to the 99.9th percentile)
     come from the ledger; `deferred` (people whose message took more than one try) and `undeliverable` by reason from
-    the app. `lost` people have neither a message nor a reason. `installed_now` people were given the app by Herald.
+    the app. `lost` people have neither a message nor a reason. `installed_now` people were given the app by Herald,
+    `installed_twice` of them more than once, and `before_first` before the first message arrived. `memory` is what the
+    largest host had, in MiB, at the start, a tenth, a half and the end of the broadcast.
     """
 
     people: int
@@ -25,13 +32,25 @@ class Verdict:
     rate: float
     seconds: float
     installed_now: int
+    installed_twice: int
+    before_first: int
+    memory: Sequence[float | None]
     disagreements: tuple[str, ...]
+
+    @property
+    def memory_ratio(self) -> float | None:
+        """What the host had at the end, of what it had at a tenth: about 1 where memory is flat."""
+        if len(self.memory) < 2 or not (tenth := self.memory[1]) or not (end := self.memory[-1]):
+            return None
+        return round(end / tenth, 3)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
         return {
             "people": self.people,
             "installed_now": self.installed_now,
+            "installed_twice": self.installed_twice,
+            "installs_before_first_message": self.before_first,
             "sent": self.sent,
             "deferred_and_sent": self.deferred,
             "undeliverable": dict(self.undeliverable),
@@ -41,6 +60,8 @@ class Verdict:
             "throttled": self.throttled,
             "rate": round(self.rate, 2),
             "seconds": round(self.seconds, 2),
+            "memory_mib": list(self.memory),
+            "memory_ratio": self.memory_ratio,
             "agrees": not self.disagreements,
             "disagreements": list(self.disagreements),
         }
@@ -61,6 +82,8 @@ class Delivered:
 class Installs:
     """What the stand-in's Graph installed for how many people, `now` and `twice`, and what was `wanted`.
 
+    `before_first` of them were given the app before the first message arrived.
+
     `refused` are those who cannot be given the app, by the reason that the app must report.
     """
 
@@ -68,6 +91,7 @@ class Installs:
     refused: Mapping[str, int]
     now: int
     twice: int
+    before_first: int
 
 
 def judge(
@@ -78,8 +102,13 @@ def judge(
     delivered: Delivered,
     seconds: float,
     installs: Installs | None = None,
+    unlimited: bool = False,
+    memory: Sequence[float | None] = (),
 ) -> Verdict:
-    """Compare the app's report of a broadcast with the ledger; every difference becomes a sentence."""
+    """Compare the app's report of a broadcast with the ledger; every difference becomes a sentence.
+
+    `unlimited` says that nothing but the app itself held installs and messages up.
+    """
     counts: Mapping[str, int] = report.get("counts", {})
     undeliverable = {reason: number for reason, number in dict(report.get("reasons", {})).items() if number}
     refused = counts.get("undeliverable", 0)
@@ -99,6 +128,9 @@ def judge(
             == installs.wanted,
             f"{installs.twice} people were given the app twice": installs.twice == 0,
             f"the app's reasons are {undeliverable}, not {dict(installs.refused)}": undeliverable == installs.refused,
+            f"the first message came after {installs.before_first} installs": not unlimited
+            or installs.wanted < MANY_STRANGERS
+            or installs.before_first < LATEST_FIRST,
         }
     return Verdict(
         people=people,
@@ -112,5 +144,8 @@ def judge(
         rate=delivered.rate,
         seconds=seconds,
         installed_now=installs.now if installs else 0,
+        installed_twice=installs.twice if installs else 0,
+        before_first=installs.before_first if installs else 0,
+        memory=memory,
         disagreements=tuple(sentence for sentence, holds in facts.items() if not holds),
     )

@@ -59,7 +59,9 @@ def install(world: World, call: GraphCall) -> Answer:
         reason = Reason.CONFLICT
     if reason is not None:
         raise refusal(reason, holder, tenant=call.tenant_id, app=app_id, caller=world.config.app_id, roles=call.roles)
-    graph.installations.install(holder, app, listed_at=time.monotonic() + graph.habits.listing_lag_s)
+    now = time.monotonic()
+    graph.installations.install(holder, app, listed_at=now + graph.habits.listing_lag_s)
+    holding.given_at = holding.given_at or now
     holding.installs += 1
     call.changes.append(Change(holder, "add"))
     return Answer(201)

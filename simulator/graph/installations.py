@@ -14,7 +14,8 @@ class Holding:
     """One holder's history with the app.
 
     `installs` are the requests to Graph that installed it, `install_requests` all that were neither throttled nor lost
-    on the way, refused ones too. `listed_at` is the monotonic moment from which lists show the installation.
+    on the way, refused ones too. Two moments of the clock that the ledger's `monotonic` has: `given_at`, when Graph
+    installed it for the first time (0 for never), and `listed_at`, from which lists show the installation.
     """
 
     holder: str
@@ -25,6 +26,7 @@ class Holding:
     app_id: str = ""
     version: str = ""
     listed_at: float = 0.0
+    given_at: float = 0.0
     installs: int = 0
     install_requests: int = 0
     upgrades: int = 0
@@ -83,6 +85,7 @@ class Installations:
         """Count anew; who has the app stays as it is."""
         for holding in self.all():
             holding.installs = holding.install_requests = holding.upgrades = holding.uninstalls = 0
+            holding.given_at = 0.0
 
 
 def scope_of(holder: Holder) -> str:

@@ -47,6 +47,24 @@ async def test_install_is_created_once_listed_upgraded_and_removed() -> None:
         assert (holding.upgrades, holding.uninstalls) == (1, 1)
 
 
+async def test_an_install_and_a_message_tell_which_came_first() -> None:
+    async with a_graph_caller(QUICK) as graph:
+        teams = graph.teams
+        early, late = teams.add_people(2)
+        caller = Caller(teams, graph.session, teams.bearer())
+        await graph.install(early)
+        await graph.install(early)
+        await caller.send((await caller.create(early.object_id)).body["id"])
+        await graph.install(late)
+
+        (message,) = teams.ledger_entries()
+        given = {who: holding.given_at for who, holding in teams.installations().items()}
+        teams.clear_graph_summary()
+
+        assert 0 < given[early.object_id] < message.monotonic < given[late.object_id]
+        assert {holding.given_at for holding in teams.installations().values()} == {0.0}
+
+
 async def test_filter_by_the_catalogue_id_finds_the_app_only() -> None:
     async with a_graph_caller(QUICK) as graph:
         (person,) = graph.teams.add_people(1)

@@ -8,26 +8,15 @@ JSON for each step and each nudge for a send: `event`, `planned` (recipients wit
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
-from pathlib import Path
 
+from localhost.memory import peak_memory
 from send_worker.pipeline import build_pipeline
 from tests.size.planning import app_of
 from tests.twins.storage_servers import account_at
 
 STORAGE = "SIZE_STORAGE"
-
-
-def peak_memory() -> int:
-    """The most memory that this process has had, in bytes."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # On Linux getrusage begins with the memory of the process that forked this one.
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
 
 
 async def plan(broadcast: str, people: int) -> None:
