@@ -3,7 +3,6 @@
 import math
 import random
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,28 +10,48 @@ from localhost.verdict import Installs
 from simulator.botclient import Tally
 from simulator.config import Config
 from simulator.control import Control
-from simulator.places import Person
 
 INSTALL_CONCURRENCY = 16
 REFUSED = {"blocked_by_admin": 0.05, "no_teams_license": 0.04, "user_not_found": 0.04}
 """Why somebody without the app cannot be given it, as reports call it, and what share of them that concerns."""
 
 
+TRAITS: Mapping[str, Mapping[str, bool]] = {
+    "": {},
+    "blocked_by_admin": {"policy_blocked": True},
+    "no_teams_license": {"licensed": False},
+}
+"""What people are like in the stand-in, by the reason; who is not found is not there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """How many people there are of each sort: `friends` have the app, `strangers` get it, `refused` go by reason."""
+    """How many people there are of each sort: `friends` have the app, `strangers` get it, `refused` go by reason.
+
+    `reasons` are those of everybody without the app, empty for who can be given it.
+    """
 
     friends: int
-    strangers: int
-    refused: Mapping[str, int]
+    reasons: Sequence[str]
+
+    @property
+    def strangers(self) -> int:
+        return self.reasons.count("")
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        return {reason: self.reasons.count(reason) for reason in REFUSED}
+
+
+def draw_reasons(number: int, dice: random.Random) -> list[str]:
+    """Draw why so many people cannot be given the app; empty for most, who can."""
+    return dice.choices([*REFUSED, ""], [*REFUSED.values(), 1 - sum(REFUSED.values())], k=number)
 
 
 def draw(people: int, *, installed: float, dice: random.Random) -> Draw:
     """Draw what people are like, of whom the share `installed` has the app already."""
     friends = round(people * installed)
-    reasons = dice.choices([*REFUSED, ""], [*REFUSED.values(), 1 - sum(REFUSED.values())], k=people - friends)
-    counts = Counter(reasons)
-    return Draw(friends=friends, strangers=counts[""], refused={reason: counts[reason] for reason in REFUSED})
+    return Draw(friends=friends, reasons=draw_reasons(people - friends, dice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +64,6 @@ class Crowd:
     names: Sequence[str]
     drawn: Draw
     tally: Tally
-    strangers: Sequence[Person]
 
 
 async def gather_crowd(teams: Control, people: int, *, installed: float) -> Crowd:
@@ -54,14 +72,20 @@ async def gather_crowd(teams: Control, people: int, *, installed: float) -> Crow
     dice = random.Random(f"crowd {Config().seed}")  # noqa: S311 - a demo is drawn to be repeated.
     drawn = draw(people, installed=installed, dice=dice)
     friends = await teams.add_people(drawn.friends)
-    strangers = await teams.add_people(drawn.strangers)
-    barred = await teams.add_people(drawn.refused["blocked_by_admin"], policy_blocked=True)
-    unlicensed = await teams.add_people(drawn.refused["no_teams_license"], licensed=False)
-    unknown = [str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(drawn.refused["user_not_found"])]
-    names = [person.object_id for person in (*friends, *strangers, *barred, *unlicensed)] + unknown
+    names = [person.object_id for person in friends] + await add_strangers(teams, drawn.reasons, dice=dice)
     dice.shuffle(names)
     tally = await teams.install(friends, concurrency=INSTALL_CONCURRENCY)
-    return Crowd(names=names, drawn=drawn, tally=tally, strangers=strangers)
+    return Crowd(names=names, drawn=drawn, tally=tally)
+
+
+async def add_strangers(teams: Control, reasons: Sequence[str], *, dice: random.Random) -> list[str]:
+    """Add people without the app to the stand-in, each of whom has one of the reasons; their object ids, in order."""
+    added: dict[int, str] = {}
+    for reason, traits in TRAITS.items():
+        numbers = [number for number, theirs in enumerate(reasons) if theirs == reason]
+        people = await teams.add_people(len(numbers), **traits)
+        added |= {number: person.object_id for number, person in zip(numbers, people, strict=True)}
+    return [added.get(number) or str(uuid.UUID(int=dice.getrandbits(128), version=4)) for number in range(len(reasons))]
 
 
 async def count_installs(teams: Control, crowd: Crowd, *, text: str) -> Installs:
@@ -69,7 +93,7 @@ async def count_installs(teams: Control, crowd: Crowd, *, text: str) -> Installs
     given = [holding for holding in (await teams.installations()).values() if holding.installs]
     first = await _first_arrival(teams, text)
     return Installs(
-        wanted=len(crowd.strangers),
+        wanted=crowd.drawn.strangers,
         refused={reason: number for reason, number in crowd.drawn.refused.items() if number},
         now=len(given),
         twice=sum(holding.installs > 1 for holding in given),

@@ -134,7 +134,7 @@ async def install(stack: Stack, view: View, *, people: int, installed: float | N
     await stack.control.clear_ledger()
     if crowd is not None:
         lacking = ", ".join(f"{number} {reason}" for reason, number in crowd.drawn.refused.items())
-        view.step(f"{len(crowd.strangers)} are to be given it; others cannot be: {lacking}")
+        view.step(f"{crowd.drawn.strangers} are to be given it; others cannot be: {lacking}")
     return crowd
 
 

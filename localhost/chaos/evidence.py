@@ -23,29 +23,36 @@ async def trace(
     accepted: Mapping[str, str],
     reports: Mapping[str, Any],
     people: Sequence[str],
+    strangers: Sequence[str],
 ) -> tuple[Traced, ...]:
     """Read everything about the broadcasts that were accepted."""
+    given = frozenset(one for one, reason in zip(strangers, plan.strangers, strict=True) if not reason)
     arrivals: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     async for entry in teams.ledger_entries(event="sent"):
         arrivals[entry.text][entry.person or ""].append(entry.at)
-    return tuple(
-        [
+    traced = []
+    for ask in plan.asks:
+        if ask.key not in accepted:
+            continue
+        deliveries = await _deliveries(api, accepted[ask.key])
+        told = frozenset(person for person, _, _ in deliveries)
+        traced.append(
             Traced(
                 key=ask.key,
                 delivery=ask.delivery,
-                expected=_expected(ask, people),
+                # Who was given the app while everybody who has it was collected may be in or out.
+                expected=_named(ask, people, strangers) | (frozenset() if ask.people else given & told),
                 report=reports.get(accepted[ask.key], {}),
-                deliveries=await _deliveries(api, accepted[ask.key]),
+                deliveries=deliveries,
                 arrivals={person: tuple(sorted(moments)) for person, moments in arrivals[ask.text].items()},
             )
-            for ask in plan.asks
-            if ask.key in accepted
-        ]
-    )
+        )
+    return tuple(traced)
 
 
-def _expected(ask: Ask, people: Sequence[str]) -> frozenset[str]:
-    return frozenset(people[number] for number in ask.people) if ask.people else frozenset(people)
+def _named(ask: Ask, people: Sequence[str], strangers: Sequence[str]) -> frozenset[str]:
+    chosen = [people[number] for number in ask.people] if ask.people else people
+    return frozenset(chosen) | {strangers[number] for number in ask.strangers}
 
 
 async def _deliveries(api: Api, broadcast: str) -> tuple[tuple[str, str, str | None], ...]:

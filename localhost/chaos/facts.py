@@ -6,6 +6,7 @@ from typing import Any
 
 from localhost.chaos.causes import Cause
 from localhost.chaos.kinds import Kind
+from simulator.graph.installations import Holding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,10 @@ class Evidence:
     """All that a run left behind.
 
     `asked` and `listed` are keys: of the requests, and of the broadcasts that the app tells of. `polls` counts the
-    reports that were read, `wrong` tells those that were not in order. `refusing` are the object ids of those whom
-    Teams refuses for good. `throttled` counts what the stand-in's own limits refused of `requests` calls. `struck`
-    counts each wanted kind of fault; where `all_must_strike` none may be 0.
+    reports that were read, `wrong` tells those that were not in order. `refused` tells by object id the reason for
+    which somebody must end as undeliverable. `strangers` are the object ids of those who are to be given the app, and
+    `holdings` what Graph did for whom. `throttled` counts what the stand-in's own limits refused of `requests` calls.
+    `struck` counts each wanted kind of fault; where `all_must_strike` none may be 0.
     """
 
     asked: frozenset[str]
@@ -53,7 +55,9 @@ class Evidence:
     polls: int
     wrong: Sequence[str]
     surprises: Sequence[str]
-    refusing: frozenset[str]
+    refused: Mapping[str, str]
+    strangers: frozenset[str]
+    holdings: Mapping[str, Holding]
     requests: int
     throttled: int
     struck: Mapping[Kind, int]

@@ -8,17 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from localhost.chaos.causes import Cause
-from localhost.chaos.kinds import NUDGES, STORAGE, TEAMS, Kind
+from localhost.chaos.kinds import GRAPH, INSTALL_NUDGES, NUDGES, STORAGE, TEAMS, Kind
 from localhost.chaos.plan import Injection
+from localhost.chaos.queue_faults import INSTALL_NUDGES as INSTALL_QUEUE
 from localhost.chaos.queue_faults import NUDGES as NUDGE_QUEUE
-from localhost.chaos.queue_faults import REQUESTS as REQUEST_QUEUE
-from localhost.chaos.queue_faults import QueueFaults
+from localhost.chaos.queue_faults import QUEUES, QueueFaults
 from localhost.stack import Stack
 
 # Azurite writes its tables to its disk each five seconds. A kill between would lose writes that it has answered, which
 # storage in Azure never does; so whoever writes holds still for longer than that before.
 FLUSHED_AFTER = 6.5
 CONNECTOR_CALLS = ("create", "send")
+USUAL = {"listing_lag_s": 0.0, "notify": True}
+"""How Graph's lists and the word to the bot are when nothing is wrong."""
+TOLD = ("code", "status", "retry_after", "probability", "count", "delay_s", *USUAL)
 
 
 class Injector:
@@ -54,33 +57,49 @@ class Injector:
             await self._kill_host(injection)
         elif kind in STORAGE:
             await self._interrupt_storage(injection)
-        elif kind in TEAMS:
+        elif kind in (*TEAMS, *GRAPH):
             await self._misbehave(injection)
-        elif kind in NUDGES:
-            struck = await self._queues.strike(NUDGE_QUEUE, kind, for_s=injection.for_s)
+        elif kind is Kind.LISTS_LAG:
+            await self._let_lists_lag(injection)
+        elif kind in (*NUDGES, *INSTALL_NUDGES):
+            queue = INSTALL_QUEUE if kind in INSTALL_NUDGES else NUDGE_QUEUE
+            struck = await self._queues.strike(queue, kind, for_s=injection.for_s)
             self.struck[kind] += struck
             self._say(kind if struck else f"{kind}: none came by")
         else:
             for text in injection.rubbish:
-                for queue in (REQUEST_QUEUE, NUDGE_QUEUE):
+                for queue in QUEUES:
                     self.struck[kind] += await self._queues.put(queue, text)
             self._say(kind)
 
     async def _misbehave(self, injection: Injection) -> None:
         """Have a burst of a fault; one that met no call, for nothing was sent just then, comes again."""
-        details = ", ".join(f"{name} {value}" for name, value in injection.options.items() if name != "action")
-        hits = 0
+        details, hits = _details(injection), 0
+        options = {"kinds": CONNECTOR_CALLS, **injection.options}
         while not hits and time.monotonic() < self._until:
             since = time.time()
-            number = await self._stack.control.misbehave(
-                **injection.options, for_s=injection.for_s, kinds=CONNECTOR_CALLS
-            )
+            number = await self._stack.control.misbehave(**options, for_s=injection.for_s)
             await asyncio.sleep(injection.for_s)
             hits = (await self._stack.control.call("fault_hits"))[str(number)]
             await self._stack.control.behave(number)
             self.struck[injection.kind] += hits
             self.causes.append(Cause.of_burst(injection, since=since, hits=hits))
             self._say(f"{injection.kind} for {injection.for_s:.1f} s met {hits} calls ({details})")
+
+    async def _let_lists_lag(self, injection: Injection) -> None:
+        """Have Graph's lists lag behind what is installed meanwhile; where nothing is, they lag again."""
+        details, late = _details(injection), 0
+        while not late and time.monotonic() < self._until:
+            before = await self._given()
+            await self._stack.control.call("set_graph", **injection.options)
+            await asyncio.sleep(injection.for_s)
+            await self._stack.control.call("set_graph", **USUAL)
+            late = await self._given() - before
+            self.struck[injection.kind] += late
+            self._say(f"{injection.kind} for {injection.for_s:.1f} s met {late} installs ({details})")
+
+    async def _given(self) -> int:
+        return sum(holding.installs for holding in (await self._stack.control.installations()).values())
 
     async def _kill_host(self, injection: Injection) -> None:
         async with self._hosts:
@@ -126,6 +145,10 @@ class Injector:
         until = time.time()
         self.causes.append(Cause.of_interruption(kind, since=since, until=until, processes=processes))
         self._say(f"{kind} {text}".strip() + f" for {until - since:.1f} s")
+
+
+def _details(injection: Injection) -> str:
+    return ", ".join(f"{name} {value}" for name, value in injection.options.items() if name in TOLD)
 
 
 def _signal(groups: Iterable[int], number: signal.Signals) -> None:

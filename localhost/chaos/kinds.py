@@ -17,9 +17,17 @@ class Kind(StrEnum):
     ANSWER_SLOW = "answer_slow"
     THROTTLED = "throttled"
     SERVER_ERROR = "server_error"
+    GRAPH_THROTTLED = "graph_throttled"
+    GRAPH_ERROR = "graph_error"
+    INSTALL_FAILED = "install_failed"  # The 400 that passes.
+    INSTALL_ANSWER_LOST = "install_answer_lost"  # Installed, then the connection breaks.
+    LISTS_LAG = "lists_lag"  # Graph's lists do not show yet what was installed.
     NUDGE_DELETED = "nudge_deleted"
     NUDGE_DOUBLED = "nudge_doubled"
     NUDGE_POISONED = "nudge_poisoned"  # Moved to the poison queue, like one that failed each of its tries.
+    INSTALL_NUDGE_DELETED = "install_nudge_deleted"
+    INSTALL_NUDGE_DOUBLED = "install_nudge_doubled"
+    INSTALL_NUDGE_POISONED = "install_nudge_poisoned"
     REQUEST_DELETED = "request_deleted"
     REQUEST_DOUBLED = "request_doubled"
     REQUEST_POISONED = "request_poisoned"
@@ -31,8 +39,13 @@ TEAMS = (
     *(Kind.CONNECTION_RESET, Kind.ANSWER_LOST, Kind.ANSWER_FALSE, Kind.ANSWER_LATE, Kind.ANSWER_SLOW),
     *(Kind.THROTTLED, Kind.SERVER_ERROR),
 )
+GRAPH = (Kind.GRAPH_THROTTLED, Kind.GRAPH_ERROR, Kind.INSTALL_FAILED, Kind.INSTALL_ANSWER_LOST)
 NUDGES = (Kind.NUDGE_DELETED, Kind.NUDGE_DOUBLED, Kind.NUDGE_POISONED)
+INSTALL_NUDGES = (Kind.INSTALL_NUDGE_DELETED, Kind.INSTALL_NUDGE_DOUBLED, Kind.INSTALL_NUDGE_POISONED)
 REQUESTS = (Kind.REQUEST_DELETED, Kind.REQUEST_DOUBLED, Kind.REQUEST_POISONED)
+DOUBLED = frozenset({Kind.NUDGE_DOUBLED, Kind.INSTALL_NUDGE_DOUBLED, Kind.REQUEST_DOUBLED})
+POISONED = frozenset({Kind.NUDGE_POISONED, Kind.INSTALL_NUDGE_POISONED, Kind.REQUEST_POISONED})
+"""What becomes of a message; the others are deleted."""
 
 DELIVERED_UNANSWERED = frozenset({Kind.ANSWER_LOST, Kind.ANSWER_FALSE, Kind.ANSWER_LATE})
 """Faults of Teams after which a message has arrived and its sender does not know."""
@@ -45,7 +58,8 @@ HARMLESS = frozenset({Kind.ANSWER_SLOW, Kind.THROTTLED, Kind.NUDGE_DOUBLED, Kind
 UNITS = {
     Kind.HOST_KILLED: "processes",
     **dict.fromkeys(STORAGE, "outages"),
-    **dict.fromkeys(TEAMS, "calls"),
-    **dict.fromkeys((*NUDGES, *REQUESTS, Kind.RUBBISH_PUT), "messages"),
+    **dict.fromkeys((*TEAMS, *GRAPH), "calls"),
+    Kind.LISTS_LAG: "installs",
+    **dict.fromkeys((*NUDGES, *INSTALL_NUDGES, *REQUESTS, Kind.RUBBISH_PUT), "messages"),
 }
 """What a kind of fault strikes."""

@@ -19,13 +19,19 @@ LISTED = 100
 
 
 class Load:
-    """The clients of a run. `people` are object ids; `accepted` are broadcasts by the keys of their requests."""
+    """The clients of a run. `people` and `strangers` are object ids, of those with the app and of those without.
 
-    def __init__(self, api: Api, queues: QueueFaults, *, tenant: str, people: Sequence[str]) -> None:
+    `accepted` are broadcasts by the keys of their requests.
+    """
+
+    def __init__(
+        self, api: Api, queues: QueueFaults, *, tenant: str, people: Sequence[str], strangers: Sequence[str]
+    ) -> None:
         self._api = api
         self._queues = queues
         self._tenant = tenant
         self._people = people
+        self._strangers = strangers
         self.accepted: dict[str, str] = {}
         self.struck: Counter[Kind] = Counter()
         """Requests that met their mishap, by its kind."""
@@ -89,12 +95,13 @@ class Load:
         return True
 
     def _document(self, ask: Ask) -> dict[str, Any]:
-        named = {"users": [self._people[number] for number in ask.people]}
+        everyone = {} if ask.people else {"everyone": "installed"}
+        named = [self._people[number] for number in ask.people] + [self._strangers[one] for one in ask.strangers]
         return {
             "version": 1,
             "key": ask.key,
             "tenant": self._tenant,
-            "audience": named if ask.people else {"everyone": "installed"},
+            "audience": {"users": named, **everyone},
             "content": {"text": ask.text},
             "options": {"delivery": ask.delivery},
         }

@@ -1,7 +1,7 @@
 """What Herald promises under faults, promise by promise. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from localhost.chaos.causes import Cause, unexplained
@@ -9,6 +9,7 @@ from localhost.chaos.facts import Evidence, Traced
 from localhost.chaos.sums import FINAL
 
 REFUSED = "blocked_by_user"
+"""Why Teams refuses the messages of some who have the app."""
 THROTTLED_SHARE = 0.001
 FEWEST_THROTTLED = 2
 """So many are allowed in a run however short: a machine that is busy with something else lets calls come in a heap."""
@@ -73,15 +74,43 @@ def nobody_unreported(broadcasts: Sequence[Traced]) -> Promise:
     )
 
 
-def refused(broadcasts: Sequence[Traced], refusing: frozenset[str]) -> Promise:
+def refused(broadcasts: Sequence[Traced], refused: Mapping[str, str]) -> Promise:
     told = {(one.key, person, reason) for one in broadcasts for person, _, reason in one.deliveries if reason}
-    due = {(one.key, person, REFUSED) for one in broadcasts for person in one.expected & refusing}
+    due = {(one.key, person, refused[person]) for one in broadcasts for person in one.expected & refused.keys()}
     # With `at_most_once` a lost connection leaves open what Teams would have said.
     open_ = {(one.key, person, REFUSED) for one in broadcasts for person in one.those("uncertain")}
     return Promise(
-        name="undeliverable is who was refused, and nobody else",
+        name="undeliverable is who was refused, each for the reason, and nobody else",
         held=told <= due and due - open_ <= told,
         seen=f"{len(told)} undeliverable, {len(due)} refused{_named(map(str, (told ^ due) - open_))}",
+    )
+
+
+def given_once(evidence: Evidence) -> Promise:
+    """Who could not be given the app does not have it either."""
+    times = Counter({person: holding.installs for person, holding in evidence.holdings.items() if holding.installs})
+    without = evidence.strangers - times.keys()
+    odd = [*without, *times.keys() - evidence.strangers, *(person for person, number in times.items() if number > 1)]
+    return Promise(
+        name="strangers are given the app once, and nobody else is",
+        held=not odd,
+        seen=f"{len(times)} of {len(evidence.strangers)} were given it{_named(odd)}",
+    )
+
+
+def asked_once(evidence: Evidence) -> Promise:
+    """Graph refuses to install what is there, so `given_once` cannot tell whether two asked for it at a time."""
+    lagging = {person for person, one in evidence.holdings.items() if one.listed_at > one.given_at}
+    again = {
+        person: holding.install_requests
+        for person, holding in evidence.holdings.items()
+        if person in evidence.strangers and holding.install_requests > 1
+    }
+    odd = sorted(again.keys() - lagging)
+    return Promise(
+        name="who has the app is not given it again, unless Graph's lists lag",
+        held=not odd,
+        seen=f"{len(again)} more than once, {len(odd)} of them though the list was right{_named(odd)}",
     )
 
 

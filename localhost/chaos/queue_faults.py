@@ -11,9 +11,10 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
-from localhost.chaos.kinds import Kind
+from localhost.chaos.kinds import DOUBLED, POISONED, Kind
 
-REQUESTS, NUDGES = "broadcasts", "sends"
+REQUESTS, NUDGES, INSTALL_NUDGES = "broadcasts", "sends", "installs"
+QUEUES = (REQUESTS, NUDGES, INSTALL_NUDGES)
 POLL = 0.03
 HELD_S = 30
 
@@ -22,12 +23,12 @@ logging.getLogger("azure").setLevel(logging.CRITICAL)
 
 
 class QueueFaults:
-    """A client of the queues `broadcasts` and `sends` and of their poison queues, as an async context manager."""
+    """A client of `QUEUES` and of their poison queues, as an async context manager."""
 
     def __init__(self, connection_string: str) -> None:
         self._queues = {
             name: QueueClient.from_connection_string(connection_string, name, retry_total=0)
-            for queue in (REQUESTS, NUDGES)
+            for queue in QUEUES
             for name in (queue, f"{queue}-poison")
         }
         self._resources = AsyncExitStack()
@@ -69,10 +70,10 @@ class QueueFaults:
 
     async def _do(self, queue: str, kind: Kind, message: QueueMessage) -> None:
         client = self._queues[queue]
-        if kind in (Kind.NUDGE_DOUBLED, Kind.REQUEST_DOUBLED):
+        if kind in DOUBLED:
             await client.send_message(message.content)
             await client.update_message(message, visibility_timeout=0)
             return
-        if kind in (Kind.NUDGE_POISONED, Kind.REQUEST_POISONED):
+        if kind in POISONED:
             await self._queues[f"{queue}-poison"].send_message(message.content)
         await client.delete_message(message)

@@ -1,6 +1,7 @@
 """One chaos run, from an empty stack to the verdict."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Collection, Iterable
 
@@ -11,9 +12,11 @@ from localhost.chaos.injector import Injector
 from localhost.chaos.kinds import Kind
 from localhost.chaos.load import Load
 from localhost.chaos.plan import Plan, draw_plan
+from localhost.chaos.promises import REFUSED
 from localhost.chaos.queue_faults import QueueFaults
 from localhost.chaos.verdict import Verdict, judge
 from localhost.chaos.watch import Watch
+from localhost.crowd import INSTALL_CONCURRENCY, add_strangers
 from localhost.stack import Stack
 from simulator.control import Control
 
@@ -21,7 +24,6 @@ SETTLING = 180.0
 """Seconds after the run within which everything must have ended. A lane whose holder died stands still for a lease and
 a tick (105 s), and so does what it left to be closed; the rest is for what was not sent yet."""
 ALL_STRIKE_FROM = 120.0
-INSTALL_CONCURRENCY = 16
 
 
 class ChaosError(Exception):
@@ -36,9 +38,11 @@ async def run(
     It takes the time to install the app besides, and `SETTLING` more at most. Raises ChaosError, ChildDiedError.
     """
     plan = draw_plan(seed=seed, seconds=seconds, hosts=hosts, kinds=kinds)
-    async with Stack(hosts=hosts, simulator=("--seed", str(seed))) as stack:
-        say(f"{plan.people} people install the app")
+    async with Stack(hosts=hosts, simulator=("--seed", str(seed)), installs=True) as stack:
+        say(f"{plan.people} people install the app, {len(plan.strangers)} do not have it")
         people = await _install(stack, plan)
+        dice = random.Random(f"strangers {seed}")  # noqa: S311 - A run must be repeatable by its seed.
+        strangers = await add_strangers(stack.control, plan.strangers, dice=dice)
         began = time.monotonic()
 
         def tell(text: str) -> None:
@@ -46,7 +50,7 @@ async def run(
 
         async with Api(stack.hosts, say=tell) as api, QueueFaults(stack.connection_string) as queues:
             injector = Injector(stack, queues, say=tell)
-            load = Load(api, queues, tenant=stack.addresses["tenant_id"], people=people)
+            load = Load(api, queues, tenant=stack.addresses["tenant_id"], people=people, strangers=strangers)
             watch = Watch(api, say=tell)
             faults = asyncio.create_task(injector.run(plan.injections, started=began, until=began + plan.faulty_s))
             asks = [asyncio.create_task(load.ask(ask, started=began)) for ask in plan.asks]
@@ -65,6 +69,8 @@ async def run(
             tell("reading what arrived")
             summary = await stack.control.ledger_summary()
             struck = injector.struck + load.struck
+            reasons = dict(zip(strangers, plan.strangers, strict=True))
+            refusing = {people[number]: REFUSED for number in plan.refusing}
             return judge(
                 Evidence(
                     asked=frozenset(ask.key for ask in plan.asks),
@@ -76,12 +82,15 @@ async def run(
                         accepted=load.accepted,
                         reports=watch.reports,
                         people=people,
+                        strangers=strangers,
                     ),
                     causes=injector.causes,
                     polls=watch.polls,
                     wrong=watch.wrong,
                     surprises=api.surprises,
-                    refusing=frozenset(people[number] for number in plan.refusing),
+                    refused=refusing | {person: reason for person, reason in reasons.items() if reason},
+                    strangers=frozenset(person for person, reason in reasons.items() if not reason),
+                    holdings=await stack.control.installations(),
                     requests=summary.requests,
                     throttled=summary.throttled,
                     struck={kind: struck[kind] for kind in Kind if kind in kinds},

@@ -33,6 +33,7 @@ def _numbers(verdict: Verdict) -> Table:
     table.add_row("sent", f"{verdict.sent:,}")
     table.add_row("uncertain", f"{verdict.uncertain:,}")
     table.add_row("undeliverable", refused)
+    table.add_row("given the app", f"{verdict.given:,}")
     table.add_row("twice", f"{verdict.doubled:,} of {verdict.doubled_allowed:,} allowed")
     table.add_row("lost", f"{verdict.lost:,}")
     return table

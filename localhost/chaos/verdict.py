@@ -13,12 +13,16 @@ from localhost.chaos.promises import Promise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The numbers of a run over all broadcasts, and its promises. `doubled` are surplus copies in the ledger."""
+    """The numbers of a run over all broadcasts, and its promises.
+
+    `doubled` are surplus copies in the ledger. `given` people were given the app.
+    """
 
     recipients: int
     sent: int
     uncertain: int
     undeliverable: Mapping[str, int]
+    given: int
     lost: int
     doubled: int
     doubled_allowed: int
@@ -39,6 +43,7 @@ class Verdict:
             "sent": self.sent,
             "uncertain": self.uncertain,
             "undeliverable": dict(self.undeliverable),
+            "given_the_app": self.given,
             "lost": self.lost,
             "duplicates": {"seen": self.doubled, "allowed": self.doubled_allowed},
             "promises": [{"name": one.name, "held": one.held, "seen": one.seen} for one in self.promises],
@@ -55,6 +60,7 @@ def judge(evidence: Evidence) -> Verdict:
         sent=states["sent"],
         uncertain=states["uncertain"],
         undeliverable=dict(reasons),
+        given=sum(holding.installs > 0 for holding in evidence.holdings.values()),
         lost=sum(len(one.lost()) for one in broadcasts),
         doubled=sum(len(one.doubled_at()) for one in broadcasts),
         doubled_allowed=sum(cause.doubled for cause in evidence.causes),
@@ -64,7 +70,9 @@ def judge(evidence: Evidence) -> Verdict:
             promises.ended(broadcasts),
             promises.nobody_lost(broadcasts),
             promises.nobody_unreported(broadcasts),
-            promises.refused(broadcasts, evidence.refusing),
+            promises.refused(broadcasts, evidence.refused),
+            promises.given_once(evidence),
+            promises.asked_once(evidence),
             promises.sums(evidence),
             promises.answered(evidence),
             promises.at_least_once(broadcasts, evidence.causes),

@@ -1,12 +1,14 @@
 """The plan of a chaos run: the same from the same seed, and what every run needs is in it."""
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
 
-from localhost.chaos.asks import Way
+from localhost.chaos.asks import MEET_WITHIN, MOST_NAMED, Ask, Way
 from localhost.chaos.kinds import HARMLESS, REQUESTS, STORAGE, Kind
 from localhost.chaos.plan import Plan, draw_plan
+from localhost.crowd import REFUSED
 
 SEEDS = range(40)
 
@@ -62,11 +64,35 @@ def test_both_ways_and_both_modes_are_asked_for() -> None:
         assert {ask.mishap for ask in plan.asks if ask.way is Way.HTTP} == {None}
 
 
+def test_each_stranger_is_named_by_two_requests_that_come_together() -> None:
+    for seed in SEEDS:
+        plan = a_plan(seed)
+
+        by_stranger: dict[int, list[Ask]] = {}
+        for ask in plan.asks:
+            for stranger in ask.strangers:
+                by_stranger.setdefault(stranger, []).append(ask)
+        pairs = [asks for asks in by_stranger.values() if len(asks) == 2]
+        assert by_stranger.keys() == set(range(len(plan.strangers)))
+        # Of an odd number of requests the last is alone.
+        assert len(pairs) == len(by_stranger) or len(plan.asks) % 2
+        assert all(second.at - first.at <= MEET_WITHIN for first, second in pairs)
+        assert all(len(ask.people) + len(ask.strangers) <= MOST_NAMED for ask in plan.asks)
+
+
+def test_some_strangers_cannot_be_given_the_app_for_each_reason() -> None:
+    for seed in SEEDS:
+        reasons = Counter(a_plan(seed, seconds=180.0).strangers)
+
+        assert reasons.keys() == {"", *REFUSED}
+        assert reasons[""] > 120
+
+
 def test_sending_takes_about_half_of_the_time() -> None:
     for seed in SEEDS:
         plan = a_plan(seed)
 
-        deliveries = sum(len(ask.people) or plan.people for ask in plan.asks)
+        deliveries = sum((len(ask.people) or plan.people) + len(ask.strangers) for ask in plan.asks)
         assert 0.35 * 300 * 49.75 < deliveries < 0.51 * 300 * 49.75
         assert plan.people <= 1000
         assert all(len(set(ask.people)) == len(ask.people) for ask in plan.asks)

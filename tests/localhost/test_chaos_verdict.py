@@ -12,6 +12,7 @@ from localhost.chaos.kinds import Kind
 from localhost.chaos.plan import Injection
 from localhost.chaos.sums import faults_of
 from localhost.chaos.verdict import Verdict, judge
+from simulator.graph.installations import Holding
 
 SENT, REFUSED = ("sent", None), ("undeliverable", "blocked_by_user")
 ONCE = (100.0,)
@@ -52,13 +53,21 @@ def evidence(*broadcasts: Traced, **changes: Any) -> Evidence:
         polls=10,
         wrong=(),
         surprises=(),
-        refusing=frozenset({"eve"}),
+        refused={"eve": "blocked_by_user"},
+        strangers=frozenset({"bob"}),
+        holdings={"ann": a_holding("ann", installs=0, install_requests=0), "bob": a_holding("bob")},
         requests=2_000,
         throttled=0,
         struck={Kind.HOST_KILLED: 1},
         all_must_strike=True,
     )
     return replace(found, **changes)
+
+
+def a_holding(person: str = "bob", **changes: Any) -> Holding:
+    """What Graph did for somebody: it installed the app at the first request, and lists showed it at once."""
+    holding = Holding(holder=person, scope="personal", tenant_id="contoso", given_at=90.0, listed_at=90.0)
+    return replace(holding, **{"installs": 1, "install_requests": 1, **changes})
 
 
 def broken(verdict: Verdict) -> set[str]:
@@ -78,6 +87,7 @@ def test_where_all_agrees_every_promise_holds() -> None:
     assert verdict.holds
     assert (verdict.recipients, verdict.sent, verdict.lost, verdict.doubled) == (3, 2, 0, 0)
     assert verdict.undeliverable == {"blocked_by_user": 1}
+    assert verdict.given == 1
 
 
 @pytest.mark.parametrize(
@@ -155,6 +165,25 @@ def test_where_all_agrees_every_promise_holds() -> None:
             evidence(a_broadcast(states={"bob": ("uncertain", None)}), causes=(a_kill(),)),
             {"uncertain is only what a fault left open"},
         ),
+        # Somebody is refused for another reason than Graph's.
+        (evidence(refused={"eve": "no_teams_license"}), {"undeliverable is who was refused"}),
+        # Somebody whom Graph refused is called uncertain, though no message was ever posted.
+        (
+            evidence(
+                a_broadcast("at_most_once", states={"eve": ("uncertain", None)}),
+                refused={"eve": "no_teams_license"},
+                causes=(a_kill(),),
+            ),
+            {"undeliverable is who was refused"},
+        ),
+        # A stranger has the message and not the app.
+        (evidence(holdings={}), {"strangers are given the app once"}),
+        # A stranger was given it anew.
+        (evidence(holdings={"bob": a_holding(installs=2)}), {"strangers are given the app once"}),
+        # Somebody was given it who has it, or cannot have it.
+        (evidence(holdings={"bob": a_holding(), "eve": a_holding("eve")}), {"strangers are given the app once"}),
+        # Two asked Graph at a time to install it.
+        (evidence(holdings={"bob": a_holding(install_requests=2)}), {"who has the app is not given it again"}),
         # A request that was never accepted.
         (evidence(asked=frozenset({"one", "two"})), {"each request is one broadcast"}),
         # Rubbish became a broadcast.
@@ -187,6 +216,8 @@ def test_a_lie_breaks_the_promise_that_it_is_about(lie: Evidence, promises: set[
         # A refusal whose answer was lost.
         evidence(a_broadcast("at_most_once", states={"eve": ("uncertain", None)}), causes=(a_kill(),)),
         evidence(throttled=2),
+        # Asked for again while Graph's list did not show it yet.
+        evidence(holdings={"bob": a_holding(install_requests=3, listed_at=95.0)}),
         # A short run need not have every kind.
         evidence(struck={Kind.HOST_KILLED: 0}, all_must_strike=False),
     ],
@@ -220,6 +251,7 @@ def test_an_interruption_explains_what_was_staked_shortly_before() -> None:
         (Kind.SERVER_ERROR, 0, 7),
         (Kind.THROTTLED, 0, 0),  # Nothing was delivered, and the sender knows.
         (Kind.ANSWER_SLOW, 0, 0),
+        (Kind.INSTALL_ANSWER_LOST, 0, 0),  # No message has a part in it.
     ],
 )
 def test_a_burst_explains_as_many_as_it_struck(kind: Kind, doubled: int, uncertain: int) -> None:
