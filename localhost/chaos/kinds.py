@@ -52,7 +52,11 @@ DELIVERED_UNANSWERED = frozenset({Kind.ANSWER_LOST, Kind.ANSWER_FALSE, Kind.ANSW
 LEAVES_OPEN = DELIVERED_UNANSWERED | {Kind.CONNECTION_RESET, Kind.SERVER_ERROR}
 """Faults of Teams after which a sender cannot know whether a message has arrived."""
 
-HARMLESS = frozenset({Kind.ANSWER_SLOW, Kind.THROTTLED, Kind.NUDGE_DOUBLED, Kind.RUBBISH_PUT, *REQUESTS}) | LEAVES_OPEN
+HARMLESS = LEAVES_OPEN | {
+    *(Kind.ANSWER_SLOW, Kind.THROTTLED, Kind.RUBBISH_PUT, Kind.NUDGE_DOUBLED, Kind.INSTALL_NUDGE_DOUBLED),
+    *GRAPH,
+    *REQUESTS,
+}
 """Faults after which nothing waits for a lease and a tick: a run of seconds can have these."""
 
 UNITS = {
