@@ -96,7 +96,8 @@ async def count_installs(teams: Control, crowd: Crowd, *, text: str) -> Installs
         wanted=crowd.drawn.strangers,
         refused={reason: number for reason, number in crowd.drawn.refused.items() if number},
         now=len(given),
-        twice=sum(holding.installs > 1 for holding in given),
+        # Graph refuses to install what is there, so what was asked for tells more than what was done.
+        twice=sum(holding.install_requests > 1 for holding in given),
         before_first=sum(holding.given_at < first for holding in given),
     )
 

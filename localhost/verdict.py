@@ -16,9 +16,9 @@ class Verdict:
 
     `sent`, `duplicates`, `requests`, `throttled` and `rate` (messages per second up to the 99.9th percentile)
     come from the ledger; `deferred` (people whose message took more than one try) and `undeliverable` by reason from
-    the app. `lost` people have neither a message nor a reason. `installed_now` people were given the app by Herald,
-    `installed_twice` of them more than once, and `before_first` before the first message arrived. `memory` is what the
-    largest host had, in MiB, at the start, a tenth, a half and the end of the broadcast.
+    the app. `lost` people have neither a message nor a reason. `installed_now` people were given the app by Herald:
+    `installed_twice` of them at more than one request, and `before_first` before the first message arrived. `memory` is
+    what the largest host had, in MiB, at the start, a tenth, a half and the end of the broadcast.
     """
 
     people: int
@@ -82,9 +82,8 @@ class Delivered:
 class Installs:
     """What the stand-in's Graph installed for how many people, `now` and `twice`, and what was `wanted`.
 
-    `before_first` of them were given the app before the first message arrived.
-
-    `refused` are those who cannot be given the app, by the reason that the app must report.
+    For `twice` of them Graph was asked to install it more than once; `before_first` were given it before the first
+    message arrived. `refused` are those who cannot be given the app, by the reason that the app must report.
     """
 
     wanted: int

@@ -4,7 +4,11 @@ import random
 from typing import Any
 
 from localhost.asking import add_up, audiences_of
-from localhost.crowd import draw
+from localhost.crowd import count_installs, draw, gather_crowd
+from simulator.config import Config
+from simulator.control import Control
+from tests.simulator.connector_caller import Caller
+from tests.simulator.graph_caller import a_graph_caller
 
 
 def test_everybody_is_of_one_sort() -> None:
@@ -19,6 +23,26 @@ def test_nobody_is_refused_where_all_have_the_app() -> None:
     drawn = draw(50, installed=1.0, dice=random.Random(1))
 
     assert (drawn.friends, drawn.strangers, set(drawn.refused.values())) == (50, 0, {0})
+
+
+async def test_installs_are_counted_by_what_graph_was_asked_and_by_the_first_message() -> None:
+    async with a_graph_caller(Config(graph_limits=False)) as graph, Control(graph.teams.control_url) as control:
+        nobody = await gather_crowd(control, 0, installed=0.0)
+        once, twice, late = await control.add_people(3)
+        for person in (once, twice, twice):
+            await graph.install(person)
+        caller = Caller(graph.teams, graph.session, graph.teams.bearer())
+        chat = (await caller.create(once.object_id)).body["id"]
+        await caller.send(chat, text="something else")
+        await graph.install(late)
+        await caller.send(chat, text="hello")
+
+        counted = await count_installs(control, nobody, text="hello")
+        unsent = await count_installs(control, nobody, text="never sent")
+        early = await count_installs(control, nobody, text="something else")
+
+    assert (counted.now, counted.twice, counted.before_first) == (3, 1, 3)
+    assert (early.before_first, unsent.before_first) == (2, 3)
 
 
 def test_many_people_are_named_in_several_requests() -> None:
