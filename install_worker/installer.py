@@ -4,6 +4,7 @@ What concerns everybody of a tenant in a scope (no consent, no app in the catalo
 installs wait: every few minutes one batch finds out whether it is mended.
 """
 
+import asyncio
 import logging
 import random
 from collections import Counter
@@ -13,6 +14,7 @@ from install_worker.install_run import InstallRun
 from shared.domain.broadcasts import Broadcast
 from shared.domain.scopes import scope_of
 from shared.nudging import Nudging
+from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.installations import Installations
 from shared.telemetry import log_event
@@ -23,6 +25,9 @@ from shared.work.walk import LaneWalk, ending_in_silence
 
 MOST_BATCHES = 8
 """Batches of one tenant that may be worked on in one process."""
+GENTLE_SECONDS = 3.0
+"""So long one batch alone is worked on where a tenant's installs begin: its people then have the message, which takes a
+poll of the queue, long before a hundred others have the app."""
 PROBE_SECONDS = 300.0
 """So often one batch of a blocked tenant is tried."""
 
@@ -41,6 +46,7 @@ class Installer:
         begin: Callable[[Claim], InstallRun],
         installations: Installations,
         nudging: Nudging,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._heads = heads
@@ -48,7 +54,10 @@ class Installer:
         self._begin = begin
         self._installations = installations
         self._nudging = nudging
+        self._clock = clock
         self._batches: Counter[str] = Counter()
+        self._began: dict[str, float] = {}
+        """When the first of a tenant's batches that are under way was begun."""
 
     async def handle(self, broadcast_id: str, number: int) -> None:
         """Answer one nudge. Storage that fails ends the work in silence: the sweep nudges again."""
@@ -73,10 +82,20 @@ class Installer:
             return runs[-1]
 
         try:
+            await self._begin_gently(tenant)
             await self._walk.walk(broadcast, number, stake=Stake(None), begin=begin)
         finally:
             self._batches[tenant] -= 1
+            if not self._batches[tenant]:
+                self._began.pop(tenant, None)
         await self._learn(tenant, runs)
+
+    async def _begin_gently(self, tenant: str) -> None:
+        """Wait where another batch of the tenant was begun just now, and was the first one."""
+        now = self._clock.now()
+        began = self._began.setdefault(tenant, now)
+        if self._batches[tenant] > 1:
+            await asyncio.sleep(max(0.0, began + GENTLE_SECONDS - now))
 
     async def _is_blocked(self, broadcast: Broadcast, number: int) -> bool:
         """Whether what a batch needs is held up, and this batch is not the one that finds out whether it still is."""

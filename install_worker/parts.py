@@ -38,4 +38,5 @@ def installer(app: App) -> Installer:
         begin=begin,
         installations=app.installations,
         nudging=app.nudging,
+        clock=clock,
     )
