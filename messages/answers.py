@@ -32,7 +32,7 @@ def instant(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_ROOTS = frozenset({"broadcasts", "installs", "rejections", "people", "reachability", "poison"})
+_ROOTS = frozenset({"broadcasts", "audiences", "installs", "rejections", "people", "reachability", "poison"})
 
 
 def following_page(link: str | None) -> dict[str, str]:
@@ -64,6 +64,14 @@ class Links:
     def deliveries(self, broadcast_id: str, **query: str | int) -> str:
         """A broadcast's deliveries."""
         return self._address(f"broadcasts/{broadcast_id}/deliveries", query)
+
+    def audiences(self, **query: str | int) -> str:
+        """The list of saved audiences."""
+        return self._address("audiences", query)
+
+    def audience(self, name: str, *, tenant: str) -> str:
+        """One saved audience."""
+        return self._address(f"audiences/{name}", {"tenant": tenant})
 
     def rejections(self, **query: str | int) -> str:
         """The list of rejections."""

@@ -3,9 +3,13 @@
 from uuid import uuid4
 
 from messages.activities import Door
+from messages.audience_api import AudienceApi
+from messages.audience_counts import AudienceCounts
+from messages.audience_estimate import AudienceEstimate
 from messages.bot import HeraldBot
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.directory_counts import DirectoryCounts
 from messages.install_api import InstallApi
 from messages.people_api import PeopleApi
 from messages.person_reports import PersonReports
@@ -17,6 +21,8 @@ from messages.tenant_api import TenantApi
 from messages.waking import Waking
 from messages.wishes import Wishes
 from shared.composition import App
+from shared.graph.directory_calls import DirectoryCalls
+from shared.graph.named_people import NamedPeople
 from shared.storage.names import INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
 from shared.teams.adapter import TeamsAdapter
 from shared.teams.authentication import Authenticator
@@ -73,6 +79,33 @@ def broadcast_requests(app: App) -> BroadcastRequests:
         acceptance=app.acceptance,
         rejections=app.rejections,
         clock=app.clock,
+        tenants=app.settings.tenants,
+        takes_names=app.settings.takes_names,
+    )
+
+
+def audience_api(app: App) -> AudienceApi:
+    """What answers authors of saved audiences."""
+    return AudienceApi(
+        app.audiences, clock=app.clock, tenants=app.settings.tenants, takes_names=app.settings.takes_names
+    )
+
+
+def audience_estimate(app: App) -> AudienceEstimate:
+    """What tells authors how many an audience has."""
+    calls = DirectoryCalls(app.graph)
+    counts = AudienceCounts(
+        app.conversations,
+        app.broadcasts,
+        names=NamedPeople(calls),
+        directory=DirectoryCounts(calls),
+        clock=app.clock,
+    )
+    return AudienceEstimate(
+        snapshots=app.snapshots,
+        counts=counts,
+        lookup=app.lookup,
+        pace=app.settings.pace,
         tenants=app.settings.tenants,
         takes_names=app.settings.takes_names,
     )

@@ -16,7 +16,7 @@ from shared.domain.recipients import (
 )
 
 OBJECT_ID_WORDS = "this must be a person's Entra object id: a GUID"
-_TOKEN = re.compile(r"[0-9a-z!]{1,200}")
+_TOKEN = re.compile(r"[0-9a-z!-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,12 @@ def read_paging(
         tenants=(tenant,) if tenant else known,
         given={name: value for name, value in (("tenant", tenant), ("limit", limit)) if value},
     )
+
+
+def read_tenant(query: Mapping[str, str], tenants: Collection[str]) -> str:
+    """The tenant that a query names, or the only one. Raises Problem."""
+    given = {"tenant": query.get("tenant", "")}
+    return read_paging(given, most=1, usual=1, tenants=tenants, needs_tenant=True).tenants[0]
 
 
 def known_tenant(tenant: str, tenants: Collection[str]) -> str:

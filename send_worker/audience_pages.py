@@ -7,7 +7,6 @@ from bisect import bisect_right
 
 from send_worker.directory_pages import DirectoryPages
 from send_worker.named_conversations import NamedConversations
-from send_worker.named_people import NamedPeople
 from send_worker.roster_pages import RosterPages
 from shared.domain.audience import Audience, Derived, Source
 from shared.domain.broadcasts import LEASE_SECONDS, count_as
@@ -15,6 +14,7 @@ from shared.domain.lanes import BATCH_SIZE
 from shared.domain.pages import Page
 from shared.domain.recipients import RecipientKind, kind_of
 from shared.domain.references import ReferenceState
+from shared.graph.named_people import NamedPeople
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations

@@ -4,12 +4,12 @@ A token is where Graph's own link leads, for groups with the group before it: `<
 group is read from its start. So a plan goes on at any page, in any process.
 """
 
-from send_worker.directory_calls import DirectoryCalls
 from shared.domain.audience import Audience, Source
 from shared.domain.pages import Page, Trouble, start_after
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.errors import DirectoryRefused, PageExpired
 from shared.graph.directory import People, everybody, members_of, page_at, people_in
+from shared.graph.directory_calls import DirectoryCalls
 from shared.graph.protocol import Request
 
 

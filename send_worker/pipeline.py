@@ -7,10 +7,8 @@ from send_worker.closing import Closing
 from send_worker.collecting import Collecting
 from send_worker.connector_calls import ConnectorCalls
 from send_worker.counting import Counting
-from send_worker.directory_calls import DirectoryCalls
 from send_worker.directory_pages import DirectoryPages
 from send_worker.named_conversations import NamedConversations
-from send_worker.named_people import NamedPeople
 from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
 from send_worker.retention import Retention
@@ -19,6 +17,8 @@ from send_worker.sender import Sender
 from send_worker.sweep import Sweep
 from send_worker.team_groups import TeamGroups
 from shared.composition import App
+from shared.graph.directory_calls import DirectoryCalls
+from shared.graph.named_people import NamedPeople
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ page, in any process.
 """
 
 from send_worker.connector_calls import ConnectorCalls
-from send_worker.directory_calls import LONGEST_LINK
 from send_worker.team_groups import TeamGroups
 from shared.domain.audience import Audience, Source
 from shared.domain.pages import Page, Trouble, start_after
 from shared.domain.recipients import RecipientKind, is_group_id, recipient_key
 from shared.errors import DirectoryRefused, PageExpired
+from shared.graph.directory_calls import LONGEST_LINK
 from shared.teams.rosters import members_of, people_in
 
 

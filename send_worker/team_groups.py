@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import Protocol
 
 from send_worker.connector_calls import ServiceUrls
-from send_worker.directory_calls import DirectoryCalls
 from shared.domain.pages import Trouble
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.domain.references import Reference, ReferenceState
+from shared.graph.directory_calls import DirectoryCalls
 from shared.graph.teams import find_team, team_in
 
 

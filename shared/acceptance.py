@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.domain.audience import pack_audience
+from shared.domain.audience import Audience, pack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.ids import broadcast_id
@@ -20,8 +20,9 @@ from shared.domain.plans import Cursor, Phase, cut
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.scopes import Scope, needs_installer
 from shared.envelopes import Nudge, pack_nudge
-from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
+from shared.errors import BroadcastNotFound, KeyReused, RowConflict
 from shared.ports import Clock, Queue
+from shared.snapshots import Snapshots
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory, Entry
 from shared.teams.protocol import encode_message
@@ -57,6 +58,7 @@ class Acceptance:
         *,
         broadcasts: Broadcasts,
         directory: Directory,
+        snapshots: Snapshots,
         lookup: RecipientLookup,
         sends: Queue,
         plans: Queue,
@@ -67,6 +69,7 @@ class Acceptance:
     ) -> None:
         self._broadcasts = broadcasts
         self._directory = directory
+        self._snapshots = snapshots
         self._lookup = lookup
         self._sends = sends
         self._plans = plans
@@ -77,27 +80,21 @@ class Acceptance:
 
     async def accept(self, request: BroadcastRequest) -> Accepted:
         """Make the request's broadcast, or finish making it. Raises InvalidRequest, KeyReused, StorageUnavailable."""
-        await self._check_source(request)
+        await self._snapshots.check_source(request.tenant, request.audience)
         entry = await self._directory.find_key(request.tenant, request.key)
-        is_new = False
+        is_new, audience = False, request.audience
         if entry is None:
+            # Before the key is taken: a request that names what is not there leaves no trace.
+            audience = await self._audience_now(request)
             entry, is_new = await self._register(request)
         if entry.body_hash != request.body_hash:
             raise KeyReused(entry.broadcast_id)
-        created = await (self._write(request, entry) if is_new else self._go_on(request, entry))
+        created = await (self._write(request, audience, entry) if is_new else self._go_on(request, entry))
         log_event(logger, "request_accepted", broadcast=entry.broadcast_id, tenant=request.tenant, created=created)
         return Accepted(broadcast_id=entry.broadcast_id, created=created)
 
-    async def _check_source(self, request: BroadcastRequest) -> None:
-        derived = request.audience.derived
-        if derived is None:
-            return
-        try:
-            known = (await self._broadcasts.head(derived.broadcast)).tenant == request.tenant
-        except BroadcastNotFound:
-            known = False
-        if not known:
-            raise InvalidRequest([Fault(pointer="/audience/from", detail="the tenant has no broadcast with this id")])
+    async def _audience_now(self, request: BroadcastRequest) -> Audience:
+        return await self._snapshots.whole(request.tenant, request.audience, request.saved)
 
     async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:
         """Take the key for a new id, and tell so; the entry of somebody else where that one was faster."""
@@ -128,17 +125,17 @@ class Acceptance:
         except BroadcastNotFound:
             # The sweep drops a row without a head after a day, and that may have been long ago.
             await self._directory.open(entry.broadcast_id, tenant=request.tenant, opened_at=entry.accepted_at)
-            return await self._write(request, entry)
+            return await self._write(request, await self._audience_now(request), entry)
         if head.finished_at is None:
             cursor = (await self._broadcasts.cursor(entry.broadcast_id)).cursor
             await self._nudge(entry.broadcast_id, planned=cursor.is_finished and cursor.batches == 1)
         return False
 
-    async def _write(self, request: BroadcastRequest, entry: Entry) -> bool:
+    async def _write(self, request: BroadcastRequest, audience: Audience, entry: Entry) -> bool:
         """Write the broadcast's own rows and nudge; whether they were written here."""
-        batch = await self._only_batch(request)
+        batch = await self._only_batch(request, audience)
         expires_after = request.expires_after
-        explicit = len(request.audience.explicit) if request.audience.is_explicit else None
+        explicit = len(audience.explicit) if audience.is_explicit else None
         broadcast = Broadcast(
             id=entry.broadcast_id,
             tenant=request.tenant,
@@ -160,7 +157,7 @@ class Acceptance:
             await self._broadcasts.begin(
                 broadcast,
                 content=encode(request.content),
-                audience=pack_audience(request.audience),
+                audience=pack_audience(audience),
                 cursor=Cursor(phase=Phase.FINISHED, batches=1, recipients=len(batch)) if batch else Cursor(),
                 batch=batch,
             )
@@ -173,10 +170,9 @@ class Acceptance:
     def _gives_app(self, mode: Mode) -> bool:
         return mode in SILENT or (bool(self._scopes) and mode in IN_EARNEST)
 
-    async def _only_batch(self, request: BroadcastRequest) -> tuple[Recipient, ...]:
+    async def _only_batch(self, request: BroadcastRequest, audience: Audience) -> tuple[Recipient, ...]:
         """The one batch of a small audience; empty where the planner has to work."""
-        audience, ramp = request.audience, request.ramp
-        most = BATCH_SIZE if ramp is None else min(ramp.people, BATCH_SIZE)
+        most = BATCH_SIZE if request.ramp is None else min(request.ramp.people, BATCH_SIZE)
         if not audience.is_explicit or len(audience.explicit) > most or request.mode in SILENT | {Mode.DRY_RUN}:
             return ()
         recipients = await self._lookup.recipients(request.tenant, audience.explicit)

@@ -19,6 +19,7 @@ from shared.domain.recipients import (
     named_channel_key,
     recipient_key,
 )
+from shared.domain.saved_audiences import SavedNames
 from shared.errors import Fault
 from shared.field_rules import MOST_IDS, NAME_REFUSED, TEAM_REFUSED
 
@@ -44,10 +45,10 @@ def audience_faults(given: object) -> list[Fault]:
     if not isinstance(given, Mapping):
         return []
     lists = {name: value for name in _NAMED if isinstance(value := given.get(name), list)}
-    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from")):
+    if all(given.get(name) in (None, []) for name in (*_NAMED, "everyone", "from", "saved")):
         detail = (
             "the audience is empty: name users, channels, chats, teams, rosters or groups, or everyone, "
-            "or from another broadcast"
+            "or from another broadcast, or saved audiences"
         )
         return [Fault(pointer="/audience", detail=detail)]
     chosen = [name for name in ("states", "reasons") if given.get(name) not in (None, [])]
@@ -119,6 +120,12 @@ def read_audience(body: AudienceBody) -> Audience:
         except_rosters=tuple(sorted(set(exceptions.rosters or ()))),
         derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
     )
+
+
+def read_saved(body: AudienceBody) -> SavedNames:
+    """The saved audiences that an audience names."""
+    exceptions = body.exceptions or ExceptBody()
+    return SavedNames(members=tuple(body.saved or ()), exceptions=tuple(exceptions.saved or ()))
 
 
 def _person_key(named: str) -> str:

@@ -22,8 +22,10 @@ from shared.nudging import Nudging
 from shared.pacer import Pacers
 from shared.ports import Clock, Queue, Table
 from shared.settings import GraphPacing, Settings, read_settings
+from shared.snapshots import Snapshots
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
@@ -66,6 +68,8 @@ class App:
     poison: PoisonMessages
     search: RecipientSearch
     installations: Installations
+    audiences: Audiences
+    snapshots: Snapshots
     sends: Queue
     plans: Queue
     installs: Queue
@@ -129,6 +133,8 @@ def assemble(
     broadcasts = Broadcasts(account.table(names.BROADCASTS))
     directory = Directory(account.table(names.DIRECTORY))
     conversations = Conversations(account.table(names.CONVERSATIONS))
+    audiences = Audiences(account.table(names.AUDIENCES))
+    snapshots = Snapshots(audiences, broadcasts)
     sends, plans = account.queue(names.SEND_QUEUE), account.queue(names.PLAN_QUEUE)
     installs = account.queue(names.INSTALL_QUEUE)
     pace = account.table(names.PACE)
@@ -148,6 +154,8 @@ def assemble(
         poison=PoisonMessages(account.table(names.POISON)),
         search=RecipientSearch(account.table(names.BROADCASTS)),
         installations=Installations(account.table(names.INSTALLATIONS)),
+        audiences=audiences,
+        snapshots=snapshots,
         sends=sends,
         plans=plans,
         installs=installs,
@@ -162,6 +170,7 @@ def assemble(
         acceptance=Acceptance(
             broadcasts=broadcasts,
             directory=directory,
+            snapshots=snapshots,
             lookup=lookup,
             sends=sends,
             plans=plans,

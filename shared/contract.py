@@ -23,6 +23,8 @@ from shared.field_rules import (
     LONGEST_SUMMARY,
     MOST_IDS,
     MOST_RAMP,
+    MOST_SAVED,
+    SAVED_NAME,
     channel_id,
     channel_name,
     chat_id,
@@ -31,6 +33,7 @@ from shared.field_rules import (
     optional,
     person,
     roster,
+    saved_name,
     spoken_text,
     team,
     tenant_id,
@@ -55,6 +58,7 @@ GroupId = Annotated[str, AfterValidator(group_id), Field(json_schema_extra={"pat
 _TEAM_SCHEMA: dict[str, Any] = {"anyOf": [_THREAD_SCHEMA, {"pattern": GUID_PATTERN}]}
 Team = Annotated[str, AfterValidator(team), Field(json_schema_extra=_TEAM_SCHEMA)]
 Roster = Annotated[str, AfterValidator(roster), Field(json_schema_extra=_TEAM_SCHEMA)]
+SavedName = Annotated[str, AfterValidator(saved_name), Field(json_schema_extra={"pattern": f"^{SAVED_NAME.pattern}$"})]
 Version = Annotated[Literal[1], Field(description="The version of this contract.")]
 Key = Annotated[
     str | None,
@@ -87,7 +91,12 @@ _NAMED = ("users", "channels", "chats", "teams", "rosters", "groups")
 FinalState = Literal["sent", "installed", "removed", "undeliverable", "uncertain", "expired", "cancelled"]
 Speaking = Literal["send", "dry_run", "test", "sandbox"]
 _SOMEBODY = [_holds(name, {"type": "array", "minItems": 1, "maxItems": MOST_IDS}) for name in _NAMED]
-_KINDS = [*_SOMEBODY, _holds("everyone", {"enum": ["installed", "tenant"]}), _holds("from", {"type": "string"})]
+_KINDS = [
+    *_SOMEBODY,
+    _holds("everyone", {"enum": ["installed", "tenant"]}),
+    _holds("from", {"type": "string"}),
+    _holds("saved", {"type": "array", "minItems": 1}),
+]
 _AUDIENCE_SCHEMA: dict[str, Any] = {"anyOf": _KINDS}
 _CONTENT_SCHEMA: dict[str, Any] = {"oneOf": [_holds("text", {"type": "string"}), _holds("card", {"type": "object"})]}
 _CARD_SCHEMA: dict[str, Any] = {
@@ -101,6 +110,10 @@ class ExceptBody(_Part):
 
     users: Annotated[list[Person] | None, Field(description="People, by the same names as in the audience.")] = None
     groups: Annotated[list[GroupId] | None, Field(description="Groups: all of their members are left out.")] = None
+    saved: Annotated[
+        list[SavedName] | None,
+        Field(max_length=MOST_SAVED, description="Saved audiences of people and groups: all of these are left out."),
+    ] = None
     rosters: Annotated[
         list[Roster] | None, Field(description="Teams and group chats: all of their members are left out.")
     ] = None
@@ -177,6 +190,10 @@ class AudienceBody(_Part):
     reasons: Annotated[
         list[Annotated[Reason, Field(strict=False)]] | None,
         Field(description="With `from`: why their deliveries were undeliverable."),
+    ] = None
+    saved: Annotated[
+        list[SavedName] | None,
+        Field(max_length=MOST_SAVED, description="Names of saved audiences, as they stand when this is accepted."),
     ] = None
 
 

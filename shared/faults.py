@@ -95,5 +95,6 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "literal_error": _expected,
     "enum": _expected,
     "string_too_short": lambda _: "this must not be empty",
+    "too_long": lambda context: f"this may have at most {context['max_length']:,} entries",
     "string_too_long": lambda context: f"this may have at most {context['max_length']} characters",
 }

@@ -12,10 +12,14 @@ LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
 LONGEST_CHANNEL_NAME = 200
 MOST_IDS = 1_000
+MOST_SAVED = 20
+"""Saved audiences that one list names: each is a read before the request is accepted."""
 MOST_RAMP = 100_000
 LONGEST_LIFE = timedelta(days=7)
 GUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 BROADCAST_PATTERN = r"^[0-9a-z]{20}$"
+SAVED_NAME = re.compile(r"[a-z0-9-]{1,64}")
+SAVED_NAME_RULE = "this must be the name of a saved audience: 1 to 64 small letters, digits and hyphens"
 DURATION = re.compile(
     r"P(?!$)(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?!$)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6}(?:\.\d{1,6})?)S)?)?",
     re.ASCII,
@@ -110,6 +114,13 @@ def group_id(value: str) -> str:
             "this is a conversation: name it under channels, chats or teams, or give the object id of the team's group"
         )
     raise wrong("this must be the object id of an Entra group: a GUID such as 5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21")
+
+
+def saved_name(value: str) -> str:
+    """The name of a saved audience."""
+    if not SAVED_NAME.fullmatch(value):
+        raise wrong(SAVED_NAME_RULE)
+    return value
 
 
 def tenant_id(value: str) -> str:

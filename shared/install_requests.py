@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.audience_requests import audience_faults, name_faults, read_audience, too_many_ids
+from shared.audience_requests import audience_faults, name_faults, read_audience, read_saved, too_many_ids
 from shared.contract import AudienceBody, Key, LifeSpan, TenantId, Version
 from shared.domain.modes import Mode
 from shared.domain.requests import BroadcastRequest, Content
@@ -89,6 +89,7 @@ def read_install_request(
         tenant=body.tenant or next(iter(tenants)),
         key=body.key or key,
         audience=read_audience(body.audience),
+        saved=read_saved(body.audience),
         content=NO_MESSAGE,
         expires_after=read_duration(life) if life else None,
         mode=Mode(body.action or Mode.INSTALL),

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from shared.audience_requests import audience_faults, name_faults, read_audience, too_many_ids
+from shared.audience_requests import audience_faults, name_faults, read_audience, read_saved, too_many_ids
 from shared.contract import ContentBody, EditBody, OptionsBody, RampBody, RequestBody
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
@@ -18,6 +18,7 @@ from shared.domain.modes import Mode
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
 from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
+from shared.domain.saved_audiences import SavedNames
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
 from shared.field_rules import read_duration
@@ -170,10 +171,12 @@ def _inside(value: object) -> Collection[object]:
 
 def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
     options = body.options or OptionsBody()
+    test = _test_audience(options)
     return BroadcastRequest(
         tenant=tenant,
         key=key,
-        audience=_test_audience(options) or read_audience(body.audience),
+        audience=test or read_audience(body.audience),
+        saved=SavedNames() if test else read_saved(body.audience),
         content=_content(body.content),
         delivery=options.delivery or DeliveryMode.AT_LEAST_ONCE,
         priority=options.priority or Priority.NORMAL,

@@ -1,7 +1,7 @@
 """What a caller asks for, once it is known to be right: the value that an acceptance works with."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -12,6 +12,7 @@ from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.modes import Mode
 from shared.domain.rehearsals import Ramp
+from shared.domain.saved_audiences import SavedNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class BroadcastRequest:
     expires_after: timedelta | None = None
     mode: Mode = Mode.SEND
     ramp: Ramp | None = None
+    saved: SavedNames = field(default_factory=SavedNames)
+    """Saved audiences that belong to the audience, which holds nothing of them yet."""
 
     @property
     def body_hash(self) -> str:
@@ -72,6 +75,9 @@ class BroadcastRequest:
             canonical["groups"] = self.audience.groups
         if self.audience.everyone_in_tenant:
             canonical["everyone_in_tenant"] = True
+        # By name, not by what the names stand for: that may be another audience when the same request comes again.
+        if self.saved:
+            canonical["saved"] = [sorted({*names}) for names in (self.saved.members, self.saved.exceptions)]
         for name in ("named_conversations", "rosters", "except_rosters"):
             if given := getattr(self.audience, name):
                 canonical[name] = given

@@ -15,6 +15,7 @@ import orjson
 
 from shared.errors import ServiceHostRefused
 from shared.graph.kinds import DOCUMENTED_RATES, MOST_IN_BATCH, SUSTAINED_SHARE, Kind, most_at_once, sustained_rate
+from shared.graph.numbers import number_in, number_in_part
 
 __all__ = [
     "DOCUMENTED_RATES",
@@ -69,6 +70,8 @@ class Response:
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
     retry_after: float | None = None
+    number: int | None = None
+    """What `$count` answers in the place of a JSON object."""
 
     @property
     def is_success(self) -> bool:
@@ -106,10 +109,11 @@ def decipher(status: int, headers: Mapping[str, str], body: bytes) -> Response:
 
     A success whose body cannot be read counts as unanswered: an empty page would be taken for "there is nothing".
     """
-    found = _object(body)
-    if 200 <= status < 300 and body and found is None:
+    found, number = _object(body), number_in(body)
+    if 200 <= status < 300 and body and found is None and number is None:
         return unanswered(UNREADABLE)
-    return Response(status=status, body=found or {}, retry_after=_seconds(headers.get("Retry-After", "")))
+    retry_after = _seconds(headers.get("Retry-After", ""))
+    return Response(status=status, body=found or {}, retry_after=retry_after, number=number)
 
 
 def unanswered(code: str) -> Response:
@@ -160,14 +164,15 @@ def decipher_batch(outer: Response, parts: int) -> list[Response]:
 
 def _part_answer(answer: Mapping[str, Any]) -> Response:
     status, body, headers = answer["status"], answer.get("body"), answer.get("headers")
-    # What is no JSON comes as a string in Base64.
-    if 200 <= status < 300 and body and not isinstance(body, Mapping):
+    number = number_in_part(body)
+    if 200 <= status < 300 and body and not isinstance(body, Mapping) and number is None:
         return unanswered(UNREADABLE)
     given = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
     return Response(
         status=status,
         body=body if isinstance(body, Mapping) else {},
         retry_after=_seconds(str(given.get("retry-after", ""))),
+        number=number,
     )
 
 

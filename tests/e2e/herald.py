@@ -65,7 +65,7 @@ class Herald:
             text = await answer.text()
             is_json = "json" in answer.headers.get("Content-Type", "")
             return Answer(
-                status=answer.status, headers=dict(answer.headers), body=json.loads(text) if is_json and text else text
+                status=answer.status, headers=answer.headers, body=json.loads(text) if is_json and text else text
             )
 
     def request(self, *, text: str = "", users: Sequence[Person] | None = None, **fields: Any) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from shared.acceptance import Acceptance
 from shared.lookup import Lookup
 from shared.ports import Clock
 from shared.requests import read_request
+from shared.snapshots import Snapshots
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
@@ -47,9 +49,11 @@ async def accept_unnudged(
     clock = Earlier(account.clock, seconds_ago)
     lost = MemoryQueue(clock.now)
     service_url = str(herald.stack.addresses["environment"]["HERALD_SERVICE_URL"])
+    broadcasts = Broadcasts(account.table(names.BROADCASTS))
     acceptance = Acceptance(
-        broadcasts=Broadcasts(account.table(names.BROADCASTS)),
+        broadcasts=broadcasts,
         directory=Directory(account.table(names.DIRECTORY)),
+        snapshots=Snapshots(Audiences(account.table(names.AUDIENCES)), broadcasts),
         lookup=Lookup(Conversations(account.table(names.CONVERSATIONS)), service_url=service_url),
         sends=lost,
         plans=lost,

@@ -15,7 +15,9 @@ from shared.domain.plans import NewBatches
 from shared.domain.requests import BroadcastRequest
 from shared.pacer import Pacers
 from shared.requests import read_request
+from shared.snapshots import Snapshots
 from shared.storage import names
+from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.directory import Directory
@@ -83,6 +85,7 @@ class House:
         self.rejections = Rejections(self.account.table(names.REJECTIONS))
         self.poison = PoisonMessages(self.account.table(names.POISON))
         self.conversations = Conversations(self.account.table(names.CONVERSATIONS))
+        self.audiences = Audiences(self.account.table(names.AUDIENCES))
         self.search = RecipientSearch(self.account.table(names.BROADCASTS))
         self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
         self.pacers = Pacers(PaceRows(self.account.table(names.PACE)), ceiling=pace, clock=self.account.clock)
@@ -92,6 +95,7 @@ class House:
         self.acceptance = Acceptance(
             broadcasts=self.broadcasts,
             directory=self.directory,
+            snapshots=Snapshots(self.audiences, self.broadcasts),
             lookup=self.lookup,
             sends=self.sends,
             plans=self.plans,

@@ -15,6 +15,7 @@ from tests.twins.graph import MemoryGraph, refusal
 GRAPH_URL = "https://graph.test/v1.0"
 THROTTLED = refusal(429, "TooManyRequests", retry_after=20.0)
 FORBIDDEN = refusal(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+CAST_REFUSED = refusal(400, "Request_UnsupportedQuery", "A cast is not supported for this kind of group.")
 EXPIRED = refusal(400, "Directory_ExpiredPageToken", "The specified page token value has expired.")
 Fault = Response | type[TokenRefused] | type[TokenUnavailable] | None
 
@@ -56,6 +57,8 @@ class MemoryDirectory(MemoryGraph):
         """The paths of all requests for pages."""
         self.is_readable = True
         """Whether the app may see more than ids."""
+        self.uncountable: dict[str, int] = {}
+        """Groups whose people cannot be counted alone, each with how many groups, devices and apps are in it."""
         self.fault = fault
         self._page_size = page_size
         self._overlap = overlap
@@ -90,6 +93,8 @@ class MemoryDirectory(MemoryGraph):
         found = self._listed(parts.path)
         if found is None:
             return refusal(404, "Request_ResourceNotFound")
+        if parts.path.endswith("/$count"):
+            return self._counted(request, parts.path, len(found))
         start = 0
         if "$skiptoken" in options:
             issue, _, position = options["$skiptoken"][0].partition("-")
@@ -109,8 +114,16 @@ class MemoryDirectory(MemoryGraph):
         found = [{"id": one.id, name: text} for one, text in named if text.lower().replace("'", "''") in wanted]
         return Response(status=200, body={"value": found})
 
+    def _counted(self, request: Request, path: str, people: int) -> Response:
+        if request.headers.get("ConsistencyLevel") != "eventual":
+            return refusal(400, "Request_BadRequest", "$count is not currently supported.")
+        group = path.split("/")[2]
+        if "/microsoft.graph.user/" not in path:
+            return Response(status=200, number=people + self.uncountable.get(group, 0))
+        return CAST_REFUSED if group in self.uncountable else Response(status=200, number=people)
+
     def _listed(self, path: str) -> list[Account] | None:
-        return self.users if path == "/users" else self.groups.get(path.split("/")[2])
+        return self.users if path.startswith("/users") else self.groups.get(path.split("/")[2])
 
     def _shown(self, one: Account) -> dict[str, Any]:
         shown: dict[str, Any] = {"@odata.type": "#microsoft.graph.user", "id": one.id.upper()}

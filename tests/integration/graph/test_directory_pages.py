@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from send_worker.directory_calls import DirectoryCalls
 from send_worker.directory_pages import DirectoryPages
-from send_worker.named_people import NamedPeople
 from shared.domain.audience import Audience, Source
 from shared.domain.pages import Skip
 from shared.domain.recipients import RecipientKind, identifier_of, recipient_key
 from shared.errors import DirectoryRefused, DirectoryUnavailable, PageExpired
+from shared.graph.directory_calls import DirectoryCalls
+from shared.graph.named_people import NamedPeople
 from shared.tokens.credentials import graph_tokens
 from simulator.config import Config
 from simulator.places import Person

@@ -10,8 +10,12 @@ import pytest
 
 from messages.broadcast_requests import BroadcastRequests
 from shared.acceptance import Acceptance
+from shared.domain.audience import unpack_audience
+from shared.domain.saved_audiences import LARGEST_AUDIENCE
+from shared.snapshots import Snapshots
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.audiences import Audiences, SavedAudience
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory
 from shared.storage.rejections import UNKNOWN_TENANT, Rejections
@@ -42,9 +46,11 @@ def directory(account: StorageAccount) -> Directory:
 
 @pytest.fixture
 def acceptance(account: StorageAccount, directory: Directory) -> Acceptance:
+    broadcasts = Broadcasts(account.table(names.BROADCASTS))
     return Acceptance(
-        broadcasts=Broadcasts(account.table(names.BROADCASTS)),
+        broadcasts=broadcasts,
         directory=directory,
+        snapshots=Snapshots(Audiences(account.table(names.AUDIENCES)), broadcasts),
         lookup=KnownEverybody(),
         sends=account.queue(names.SEND_QUEUE),
         plans=account.queue(names.PLAN_QUEUE),
@@ -105,3 +111,32 @@ async def test_rejection_is_recorded_once_and_read_as_it_came(
     assert [fault.pointer for fault in mine.faults] == ["/version"]
     unknown = (await rejections.page([UNKNOWN_TENANT], limit=100)).rejections
     assert [one.body for one in unknown if tenant.encode() in one.body] == [b"\xff\x00hello" + tenant.encode()]
+
+
+async def test_the_largest_saved_audience_is_kept(acceptance: Acceptance, account: StorageAccount, tenant: str) -> None:
+    audiences = Audiences(account.table(names.AUDIENCES))
+    # A thousand of the longest names that there are.
+    domain = ".".join(["d" * 63] * 9)
+    document = {"users": [f"{number:0>64}@{domain}" for number in range(1_000)]}
+    await audiences.put(tenant, SavedAudience(name="large", document=document, changed_at=0.0))
+
+    accepted = await acceptance.accept(replace(a_request(audience={"saved": ["large"]}), tenant=tenant))
+
+    read = await audiences.get(tenant, "large")
+    kept = unpack_audience(await Broadcasts(account.table(names.BROADCASTS)).audience(accepted.broadcast_id))
+    assert read is not None
+    assert (read.document, len(kept.names)) == (document, 1_000)
+
+
+async def test_an_audience_at_its_bound_is_kept_in_one_row(
+    acceptance: Acceptance, account: StorageAccount, tenant: str
+) -> None:
+    audiences = Audiences(account.table(names.AUDIENCES))
+    for place in range(2):
+        channels = [f"19:{place}{number:0>305}" for number in range(1_000)]
+        await audiences.put(tenant, SavedAudience(name=f"s{place}", document={"channels": channels}, changed_at=0.0))
+
+    accepted = await acceptance.accept(replace(a_request(audience={"saved": ["s0", "s1"]}), tenant=tenant))
+
+    packed = await Broadcasts(account.table(names.BROADCASTS)).audience(accepted.broadcast_id)
+    assert LARGEST_AUDIENCE * 0.97 < len(packed) <= LARGEST_AUDIENCE

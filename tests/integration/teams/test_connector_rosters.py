@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pytest
 
 from send_worker.connector_calls import ConnectorCalls
-from send_worker.directory_calls import DirectoryCalls
 from send_worker.named_conversations import NamedConversations
 from send_worker.roster_pages import RosterPages
 from send_worker.team_groups import TeamGroups
@@ -14,6 +13,7 @@ from shared.domain.audience import Audience, Source
 from shared.domain.pages import Page
 from shared.domain.recipients import RecipientKind, named_channel_key, recipient_key
 from shared.errors import DirectoryRefused, DirectoryUnavailable, PageExpired
+from shared.graph.directory_calls import DirectoryCalls
 from shared.pacer import Pacers
 from shared.storage.conversations import Conversations
 from shared.storage.pace import PaceRows

@@ -1,5 +1,6 @@
 """Graph's language: answers read the same alone and from a batch, and no link leads a token astray."""
 
+import base64
 import json
 from typing import Any
 
@@ -79,6 +80,40 @@ def test_a_success_that_cannot_be_read_is_no_answer() -> None:
 
     assert (alone.status, alone.code) == (part.status, part.code) == (0, "UnreadableAnswer")
     assert decipher(204, {}, b"") == Response(status=204)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1234",  # As documented.
+        b"\xef\xbb\xbf1234",  # With the mark of a writer of UTF-8.
+        b"1234\r\n",
+    ],
+)
+def test_a_count_is_read_alone_and_from_a_batch(text: bytes) -> None:
+    plain, encoded = text.decode(), base64.b64encode(text).decode()
+    bodies: list[Any] = [plain, encoded, encoded.rstrip("="), 1234]
+
+    parts = decipher_batch(
+        in_batch(*({"id": str(place), "status": 200, "body": body} for place, body in enumerate(bodies))), len(bodies)
+    )
+
+    assert decipher(200, {}, text) == Response(status=200, number=1234)
+    assert [part.number for part in parts] == [1234] * len(bodies)
+
+
+@pytest.mark.parametrize("number", [0, 7, 10, 123, 999_999, 12_345_678])
+def test_a_count_is_never_taken_for_the_same_in_base64(number: int) -> None:
+    (part,) = decipher_batch(in_batch({"id": "0", "status": 200, "body": str(number)}), 1)
+
+    assert part.number == number
+
+
+@pytest.mark.parametrize("body", ["-3", "3.5", "many", "é", True, [1]])
+def test_what_is_no_count_is_no_answer(body: Any) -> None:
+    (part,) = decipher_batch(in_batch({"id": "0", "status": 200, "body": body}), 1)
+
+    assert (part.status, part.number) == (0, None)
 
 
 @pytest.mark.parametrize(

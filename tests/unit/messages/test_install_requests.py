@@ -9,11 +9,13 @@ from messages import parts
 from messages.answers import Answer
 from messages.problems import answering
 from shared.composition import App
+from shared.domain.audience import unpack_audience
 from shared.domain.modes import Mode
+from shared.storage.audiences import SavedAudience
 from tests.twins.graph import MemoryGraph
 from tests.twins.storage import MemoryAccount
 from tests.twins.teams import MemoryConnector
-from tests.twins.world import compose_app, object_id
+from tests.twins.world import TENANT, compose_app, object_id
 
 NOON = 1_780_000_000.0
 URL = "https://herald.test/api/installs"
@@ -55,6 +57,18 @@ async def test_the_same_key_is_the_same_broadcast_and_another_action_is_refused(
 
     assert first["id"] == again["id"]
     assert (status, problem["type"]) == (409, "urn:herald:problem:key-reused")
+
+
+async def test_people_of_a_saved_audience_are_seen_to() -> None:
+    app = an_app(graph=MemoryGraph())
+    document = {"users": [object_id(1)]}
+    await app.audiences.put(TENANT, SavedAudience(name="sales", document=document, changed_at=NOON))
+
+    status, report, _ = await ask(app, audience={"saved": ["sales"]})
+    unknown, problem, _ = await ask(app, key="other", audience={"saved": ["sails"]})
+
+    assert (status, unknown, problem["errors"][0]["pointer"]) == (202, 422, "/audience/saved/0")
+    assert unpack_audience(await app.broadcasts.audience(report["id"])).users == (f"user!{object_id(1)}",)
 
 
 @pytest.mark.parametrize(

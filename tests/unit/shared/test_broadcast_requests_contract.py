@@ -14,6 +14,7 @@ from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.modes import Mode
 from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
+from shared.domain.saved_audiences import SavedNames
 from shared.errors import InvalidRequest
 from shared.requests import read_request, tenant_of
 from tests.twins.accepting import ALICE, CHANNEL, CHAT, TENANT, a_document, a_request, user
@@ -145,7 +146,7 @@ FAULTS = [
     (
         {"audience": {"users": [ALICE], "except": {"chats": [CHAT]}}},
         "/audience/except/chats",
-        "the fields here are users, groups, rosters",
+        "the fields here are users, groups, saved, rosters",
         KNOWN_TO_SCHEMA,
     ),
     # Those who are left out count as well.
@@ -155,6 +156,24 @@ FAULTS = [
         "1,001 ids are named",
         BEYOND_SCHEMA,
     ),
+    # A saved audience by a name that none can have.
+    ({"audience": {"saved": ["Sales"]}}, "/audience/saved/0", "small letters, digits and hyphens", KNOWN_TO_SCHEMA),
+    # The same, among those who are left out.
+    (
+        {"audience": {"users": [ALICE], "except": {"saved": ["a b"]}}},
+        "/audience/except/saved/0",
+        "small letters, digits and hyphens",
+        KNOWN_TO_SCHEMA,
+    ),
+    # More saved audiences than a request may name.
+    (
+        {"audience": {"saved": [f"team-{n}" for n in range(21)]}},
+        "/audience/saved",
+        "at most 20 entries",
+        KNOWN_TO_SCHEMA,
+    ),
+    # Nobody but saved audiences that are left out.
+    ({"audience": {"except": {"saved": ["sales"]}}}, "/audience", "or saved audiences", KNOWN_TO_SCHEMA),
     # Rosters and named channels count as well.
     (
         {
@@ -485,10 +504,31 @@ def test_what_an_audience_has_of_late_changes_the_hash_only_where_it_is_used() -
             {"users": [ALICE], "rosters": [ALICE]},
             {"users": [ALICE], "teams": [ALICE]},
             {"users": [ALICE], "channels": [{"team": CHANNEL, "channel": "Sales"}]},
+            {"users": [ALICE], "saved": ["sales"]},
+            {"users": [ALICE], "saved": ["sales", "managers"]},
+            {"users": [ALICE], "except": {"saved": ["sales"]}},
         )
     }
 
-    assert len(hashes) == 12
+    assert len(hashes) == 15
+
+
+def test_saved_audiences_are_names_until_the_request_is_accepted() -> None:
+    audience = {"users": [ALICE], "saved": ["sales", "managers", "sales"], "except": {"saved": ["night-shift"]}}
+
+    request = a_request(audience=audience)
+    again = a_request(audience=audience | {"saved": ["managers", "sales"]})
+
+    SCHEMA.validate(a_document(audience=audience))
+    assert request.audience == Audience(users=(f"user!{ALICE}",))
+    assert request.saved == SavedNames(members=("sales", "managers", "sales"), exceptions=("night-shift",))
+    assert request.body_hash == again.body_hash
+
+
+def test_a_test_is_for_nobody_of_a_saved_audience() -> None:
+    request = a_request(audience={"saved": ["sales"]}, options={"mode": "test", "test_user": ALICE})
+
+    assert not request.saved
 
 
 def test_the_hash_of_an_older_request_stays_what_it_was() -> None:

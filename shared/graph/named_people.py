@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from send_worker.directory_calls import DirectoryCalls
 from shared.domain.pages import Page, Trouble
 from shared.domain.recipients import RecipientKind, identifier_of, is_name, recipient_key
+from shared.graph.directory_calls import DirectoryCalls
 from shared.graph.kinds import Kind, most_at_once
 from shared.graph.names import MOST_NAMES, NameKind, find_people, ids_in
 

@@ -1,4 +1,4 @@
-"""Calls to the directory for the planner: what keeps an answer from being of use becomes an error of ours."""
+"""Calls to the directory: what keeps an answer from being of use becomes an error of ours."""
 
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
