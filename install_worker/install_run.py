@@ -265,7 +265,8 @@ class InstallRun:
 
     async def _is_over(self) -> bool:
         """Whether nothing may be done any more: nobody is given an app for a message that will not come."""
-        return await self._heads.is_stopped(self._claim.broadcast.id)
+        broadcast = self._claim.broadcast.id
+        return await self._heads.is_paused(broadcast) or await self._heads.is_over(broadcast)
 
     async def _may_go_on(self) -> bool:
         """Renew the lease where it grows old; false when it is lost, or nothing may be done any more."""

@@ -122,7 +122,11 @@ class BroadcastApi:
             raise already_ended(broadcast_id, state)
         status = HTTPStatus.OK
         if broadcast.cancelled_at is None:
-            await self._broadcasts.changes.cancel(broadcast_id, at=self._clock.now())
+            now = self._clock.now()
+            await self._broadcasts.changes.cancel(broadcast_id, at=now)
+            if broadcast.waits(now):
+                # It may sleep until its moment; now the sweep is to close it.
+                await self._directory.open_if_closed(broadcast_id, tenant=broadcast.tenant, opened_at=now)
             log_event(logger, "broadcast_cancelled", broadcast=broadcast_id, tenant=broadcast.tenant)
             status = HTTPStatus.ACCEPTED
         return json_answer(status, await self._reports.broadcast(broadcast_id, Links(url)))

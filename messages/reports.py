@@ -81,6 +81,7 @@ class Reports:
             "key": broadcast.key,
             "state": state,
             "accepted_at": instant(broadcast.accepted_at),
+            "starts_at": instant(broadcast.starts_at or None),
             "expires_at": instant(broadcast.expires_at),
             "cancelled_at": instant(broadcast.cancelled_at),
             "paused_for": broadcast.paused,

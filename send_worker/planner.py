@@ -16,7 +16,7 @@ from send_worker.counting import Counting
 from shared.domain.audience import Audience, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
-from shared.domain.lanes import BATCH_SIZE
+from shared.domain.lanes import BATCH_SIZE, is_install
 from shared.domain.modes import Mode
 from shared.domain.plans import (
     ROWS_PER_STEP,
@@ -92,6 +92,9 @@ class Planner:
             log_event(logger, "plan_ended_by_storage", broadcast=broadcast_id, cause=str(error))
 
     async def _plan(self, broadcast: Broadcast) -> None:
+        if broadcast.sleeps(self._clock.now() + TICK_SECONDS):
+            # The tick nudges when the time has come.
+            return
         until = monotonic() + BUDGET_SECONDS
         held = await self._store.cursor(broadcast.id)
         if not held.cursor.is_finished:
@@ -190,7 +193,8 @@ class Planner:
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
         for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):
             if step.holds(lane.batch) and not held.cursor.holds(lane.batch):
-                await self._nudging.batch(broadcast.id, lane.batch)
+                wait = 0.0 if is_install(lane.batch) else max(0.0, broadcast.starts_at - self._clock.now())
+                await self._nudging.batch(broadcast.id, lane.batch, delay=wait)
         return stepped
 
     async def _step(self, broadcast: Broadcast, held: Held, cursor: Cursor, rows: Sequence[NewBatches] = ()) -> Held:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 
 from send_worker.closing import STOP_SECONDS
-from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
+from shared.domain.broadcasts import LEASE_SECONDS, PLAN_AHEAD, Broadcast, PauseReason
 from shared.domain.reports import LIVE_BATCHES
 from shared.errors import BroadcastNotFound, StorageError
 from shared.nudging import Nudging
@@ -22,6 +22,8 @@ OVERDUE_SECONDS = 180.0
 """The tick comes each minute; timers were seen to freeze, and then whoever is awake sweeps."""
 AT_ONCE = 8
 """Broadcasts that are looked at side by side."""
+MOST_WOKEN = 1_000
+"""Broadcasts that one sweep wakes; the next one wakes more."""
 ABANDONED_SECONDS = 24 * 3600.0
 """An `open` row without a head after a day is an acceptance that was never finished."""
 
@@ -55,7 +57,10 @@ class Sweep:
 
     async def run(self) -> None:
         """Look at every open broadcast once."""
-        await self._directory.note_sweep(at=self._clock.now())
+        now = self._clock.now()
+        await self._directory.note_sweep(at=now)
+        for sleeper in await self._directory.due(until=now + LOOK_SECONDS, limit=MOST_WOKEN):
+            await self._directory.wake(sleeper, at=now)
         waiting = list(reversed(await self._directory.open_broadcasts()))
 
         async def look() -> None:
@@ -84,6 +89,9 @@ class Sweep:
             if self._clock.now() - opened.opened_at > ABANDONED_SECONDS:
                 await self._directory.close(opened.broadcast_id)
             return
+        if broadcast.sleeps(self._clock.now() + LOOK_SECONDS):
+            await self._lay_down(broadcast)
+            return
         if broadcast.finished_at is None and held.cursor.is_finished and held.cursor.rows > LIVE_BATCHES:
             # The planner's function stores the sums that are too many to be read for each look at them.
             await self._nudging.plan(broadcast.id)
@@ -97,6 +105,19 @@ class Sweep:
             await self._nudging.batch(broadcast.id, 0)
         elif broadcast.paused is None and (broadcast.revision or broadcast.stopped_at(self._clock.now()) is None):
             await self._nudge_batches(broadcast, held)
+
+    async def _lay_down(self, broadcast: Broadcast) -> None:
+        """Look at a broadcast no more until its plan is due.
+
+        A revision announces itself in the `open` row before it stands in the head: such a row stays, and the next
+        sweep looks again.
+        """
+        until = broadcast.starts_at - PLAN_AHEAD.total_seconds()
+        await self._directory.lay_down(broadcast.id, tenant=broadcast.tenant, until=until)
+        opening = await self._directory.opening(broadcast.id)
+        head = await self._store.head(broadcast.id)
+        if opening is not None and opening.revision <= head.revision and head.sleeps(self._clock.now()):
+            await self._directory.close(broadcast.id, version=opening.version)
 
     def _needs_planner(self, broadcast: Broadcast, held: Held) -> bool:
         """Whether a plan stands still, or a stopped broadcast can be closed."""

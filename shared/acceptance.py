@@ -7,7 +7,8 @@ the nudge. What only `open` knows is an attempt that died early, which the sweep
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from shared.domain.audience import Audience, pack_audience
@@ -20,13 +21,16 @@ from shared.domain.plans import Cursor, Phase, cut
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.scopes import Scope, needs_installer
 from shared.envelopes import Nudge, pack_nudge
-from shared.errors import BroadcastNotFound, KeyReused, RowConflict
+from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
 from shared.ports import Clock, Queue
 from shared.snapshots import Snapshots
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory, Entry
 from shared.teams.protocol import encode_message
 from shared.telemetry import log_event
+
+LATEST = timedelta(hours=1)
+"""So long after its moment a request is still accepted, for queues and callers that were held up."""
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +90,7 @@ class Acceptance:
         if entry is None:
             # Before the key is taken: a request that names what is not there leaves no trace.
             audience = await self._audience_now(request)
+            self._check_moment(request)
             entry, is_new = await self._register(request)
         if entry.body_hash != request.body_hash:
             raise KeyReused(entry.broadcast_id)
@@ -95,6 +100,14 @@ class Acceptance:
 
     async def _audience_now(self, request: BroadcastRequest) -> Audience:
         return await self._snapshots.whole(request.tenant, request.audience, request.saved)
+
+    def _check_moment(self, request: BroadcastRequest) -> None:
+        """Refuse a moment that was long ago, which is a mistake; a request that comes a little late is sent at once."""
+        late = self._clock.now() - request.starts_at
+        if request.starts_at and late > LATEST.total_seconds():
+            told = datetime.fromtimestamp(request.starts_at, UTC).isoformat(timespec="minutes")
+            detail = f"this moment, {told}, is over for {timedelta(seconds=int(late))}: name one that is still to come"
+            raise InvalidRequest([Fault(pointer="/send/at", detail=detail)])
 
     async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:
         """Take the key for a new id, and tell so; the entry of somebody else where that one was faster."""
@@ -150,8 +163,10 @@ class Acceptance:
                 installs=INSTALL_LANES if not batch and self._gives_app(request.mode) else 0,
             ),
             accepted_at=entry.accepted_at,
-            expires_at=None if expires_after is None else entry.accepted_at + expires_after.total_seconds(),
+            starts_at=request.starts_at,
         )
+        if expires_after is not None:
+            broadcast = replace(broadcast, expires_at=broadcast.began_at + expires_after.total_seconds())
         created = True
         try:
             await self._broadcasts.begin(
@@ -174,6 +189,8 @@ class Acceptance:
         """The one batch of a small audience; empty where the planner has to work."""
         most = BATCH_SIZE if request.ramp is None else min(request.ramp.people, BATCH_SIZE)
         if not audience.is_explicit or len(audience.explicit) > most or request.mode in SILENT | {Mode.DRY_RUN}:
+            return ()
+        if request.starts_at > self._clock.now():
             return ()
         recipients = await self._lookup.recipients(request.tenant, audience.explicit)
         if any(needs_installer(one, scopes=self._scopes, mode=request.mode) for one in recipients):

@@ -30,6 +30,7 @@ from shared.field_rules import (
     chat_id,
     group_id,
     life_span,
+    moment,
     optional,
     person,
     roster,
@@ -38,6 +39,7 @@ from shared.field_rules import (
     team,
     tenant_id,
     user_id,
+    zone_name,
 )
 
 
@@ -255,6 +257,21 @@ class OptionsBody(_Part):
     ramp: RampBody | None = None
 
 
+class SendBody(_Part):
+    """The moment at which the message is sent."""
+
+    at: Annotated[
+        str,
+        AfterValidator(moment),
+        Field(description="ISO 8601 to the minute or second: local to `zone`, or with an offset such as +01:00 or Z."),
+    ]
+    zone: Annotated[
+        str | None,
+        AfterValidator(optional(zone_name)),
+        Field(description="An IANA zone, such as Europe/Paris. Goes with a time that has no offset."),
+    ] = None
+
+
 class RequestBody(_Part):
     """A request to send one message to an audience."""
 
@@ -265,6 +282,7 @@ class RequestBody(_Part):
     tenant: TenantId = None
     audience: AudienceBody
     content: ContentBody
+    send: Annotated[SendBody | None, Field(description="When to send it. Default: at once.")] = None
     options: OptionsBody | None = None
 
 

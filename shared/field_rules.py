@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic_core import PydanticCustomError
 
+from shared.domain.local_time import UnknownZone, zone_named
 from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, is_group_id
 
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
 LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
 LONGEST_CHANNEL_NAME = 200
@@ -136,6 +138,32 @@ def spoken_text(value: str) -> str:
     if not value.strip():
         raise wrong("the text is empty")
     return value
+
+
+def moment(value: str) -> str:
+    """A date with a time of day, with or without an offset."""
+    if read_moment(value) is None:
+        raise wrong("this must be a date and a time of day, such as 2026-11-23T09:00 or 2026-11-23T09:00+01:00")
+    return value
+
+
+def zone_name(value: str) -> str:
+    """The name of an IANA zone."""
+    try:
+        zone_named(value)
+    except UnknownZone as error:
+        raise wrong(str(error)) from error
+    return value
+
+
+def read_moment(value: str) -> datetime | None:
+    """A date with a time of day, aware where it has an offset; None for anything else."""
+    if not MOMENT.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
 
 
 def life_span(value: str) -> str:

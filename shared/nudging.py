@@ -9,6 +9,7 @@ from shared.storage.broadcasts import Broadcasts
 
 WAKE_SECONDS = 4.0
 """Senders remember a head for three seconds, and would find nothing to do by the one before the change."""
+TICK_SECONDS = 60.0
 MOST_DUE = 200
 """Due markers that are nudged at a time; the next minute brings more."""
 
@@ -58,8 +59,11 @@ class Nudging:
         numbers = [lane.batch for lane in lanes if cursor.holds(lane.batch) and lane.age > still]
         markers = await self._store.due_markers(broadcast.id, until=now, limit=MOST_DUE)
         numbers += [marker.batch for marker in markers]
+        if (wait := broadcast.starts_at - now) > 0:
+            # Before its moment the app is given to people; what falls due before the next tick comes in time.
+            numbers = [number for number in numbers if is_install(number) or wait <= TICK_SECONDS]
         for number in numbers:
-            await self.batch(broadcast.id, number)
+            await self.batch(broadcast.id, number, delay=0.0 if is_install(number) else max(0.0, wait))
         is_planned = cursor.is_finished or broadcast.stopped_at(now) is not None
         is_through = is_planned and not any(cursor.holds(lane.batch) for lane in lanes)
         if is_through and not numbers and not await self._store.due_markers(broadcast.id, limit=1):

@@ -11,9 +11,10 @@ import orjson
 from pydantic import ValidationError
 
 from shared.audience_requests import audience_faults, name_faults, read_audience, read_saved, too_many_ids
-from shared.contract import ContentBody, EditBody, OptionsBody, RampBody, RequestBody
+from shared.contract import ContentBody, EditBody, OptionsBody, RampBody, RequestBody, SendBody
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
+from shared.domain.local_time import instant_of, zone_named
 from shared.domain.modes import Mode
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
 from shared.domain.rehearsals import Ramp
@@ -21,7 +22,7 @@ from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.saved_audiences import SavedNames
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
-from shared.field_rules import read_duration
+from shared.field_rules import read_duration, read_moment
 
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
@@ -57,6 +58,7 @@ def read_request(
         faults += name_faults(document.get("audience"))
     faults += _content_faults(document.get("content"))
     faults += _options_faults(document.get("options"))
+    faults += _send_faults(document)
     if faults or body is None:
         raise InvalidRequest(limit(faults))
     return _request(body, tenant=body.tenant or next(iter(tenants)), key=body.key or key)
@@ -92,6 +94,32 @@ def tenant_faults(given: object, tenants: Collection[str]) -> list[Fault]:
     if isinstance(given, str) and (folded := given.strip().lower()) not in tenants and OBJECT_ID.fullmatch(folded):
         return [Fault(pointer="/tenant", detail="the app does not serve this tenant (HERALD_ALLOWED_TENANTS)")]
     return []
+
+
+def _send_faults(document: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong with a moment beside what is wrong with its parts."""
+    given, options = document.get("send"), document.get("options")
+    if not isinstance(given, Mapping):
+        return []
+    if isinstance(options, Mapping) and options.get("mode") == Mode.DRY_RUN:
+        return [Fault(pointer="/send", detail="a dry run sends nothing, so it has no moment: leave this out")]
+    at = given.get("at")
+    found = read_moment(at) if isinstance(at, str) else None
+    if found is not None and found.tzinfo is None and given.get("zone") is None:
+        detail = "in which zone is this? name one under zone, such as Europe/Paris, or give an offset, such as +01:00"
+        return [Fault(pointer="/send/at", detail=detail)]
+    if found is not None and found.tzinfo is not None and given.get("zone") is not None:
+        detail = "the time has an offset already: leave the offset or the zone out"
+        return [Fault(pointer="/send/zone", detail=detail)]
+    return []
+
+
+def _starts_at(body: SendBody | None) -> float:
+    """The moment to send at, in seconds since the epoch; zero for at once."""
+    at = None if body is None else read_moment(body.at)
+    if body is None or at is None:
+        return 0.0
+    return (instant_of(at, zone_named(body.zone)) if body.zone else at).timestamp()
 
 
 def _options_faults(given: object) -> list[Fault]:
@@ -183,6 +211,7 @@ def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
         expires_after=_duration(options.expires_after),
         mode=Mode(options.mode or Mode.SEND),
         ramp=_ramp(options.ramp),
+        starts_at=_starts_at(body.send),
     )
 
 

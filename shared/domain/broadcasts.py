@@ -14,6 +14,8 @@ from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.rehearsals import Ramp
 
+PLAN_AHEAD = timedelta(minutes=30)
+"""So long before its moment a broadcast is planned, and people without the app are given it."""
 SETTLING = timedelta(seconds=10)
 """After a cancel or an expiry, how long groups that were under way may still be answered."""
 LEASE_SECONDS = 45.0
@@ -24,6 +26,7 @@ class BroadcastState(StrEnum):
     """The states of a broadcast; the last three are ends."""
 
     ACCEPTED = "accepted"
+    SCHEDULED = "scheduled"
     PLANNING = "planning"
     SENDING = "sending"
     PAUSED = "paused"
@@ -75,6 +78,8 @@ class Broadcast:
     ramp: Ramp | None = None
     lanes: LanePlan
     accepted_at: float
+    starts_at: float = 0.0
+    """Nothing is sent before this moment; zero where it was to be sent at once."""
     expires_at: float | None = None
     cancelled_at: float | None = None
     paused: PauseReason | None = None
@@ -103,6 +108,19 @@ class Broadcast:
         if not is_held or self.paused is not None or self.finished_at is not None:
             return self
         return replace(self, paused=PauseReason.TENANT_STOPPED)
+
+    @property
+    def began_at(self) -> float:
+        """Since when there has been something to do."""
+        return max(self.accepted_at, self.starts_at)
+
+    def waits(self, now: float) -> bool:
+        """Whether its moment has not come."""
+        return now < self.starts_at
+
+    def sleeps(self, now: float) -> bool:
+        """Whether its moment is so far away that nothing is done for it yet, not even planned."""
+        return now < self.starts_at - PLAN_AHEAD.total_seconds() and self.stopped_at(now) is None
 
     def stopped_at(self, now: float) -> float | None:
         """Since when nothing more may be sent, for a cancel or an expiry; None while it goes on."""
@@ -164,6 +182,8 @@ def state_of(
         return BroadcastState.CANCELLED if stop == broadcast.cancelled_at else BroadcastState.EXPIRED
     if broadcast.paused is not None:
         return BroadcastState.PAUSED
+    if broadcast.waits(now):
+        return BroadcastState.SCHEDULED
     if has_batches or planned:
         return BroadcastState.SENDING
     return BroadcastState.PLANNING if started else BroadcastState.ACCEPTED

@@ -98,7 +98,7 @@ class Tally:
     def report(self) -> Report:
         """The sums of what was added."""
         outcomes = Counter({Outcome(one): number for one, number in self._characters.items()})
-        seconds = min(RECENT.total_seconds(), max(1.0, self._now - self._broadcast.accepted_at))
+        seconds = min(RECENT.total_seconds(), max(1.0, self._now - self._broadcast.began_at))
         rate = self._recently_tried / seconds
         return Report(
             outcomes=outcomes,
@@ -114,7 +114,7 @@ def final_report(broadcast: Broadcast) -> Report:
     outcomes = unpack_counts(broadcast.final_outcomes)
     tried = sum(number for outcome, number in outcomes.items() if outcome.state in TRIED)
     ended_at = broadcast.finished_at or 0.0
-    seconds = max(1.0, ended_at - broadcast.accepted_at)
+    seconds = max(1.0, ended_at - broadcast.began_at)
     revised = unpack_revised(broadcast.final_revised)
     return Report(outcomes=outcomes, rate=tried / seconds, counted_at=ended_at, revised=revised)
 

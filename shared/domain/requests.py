@@ -42,6 +42,8 @@ class BroadcastRequest:
     ramp: Ramp | None = None
     saved: SavedNames = field(default_factory=SavedNames)
     """Saved audiences that belong to the audience, which holds nothing of them yet."""
+    starts_at: float = 0.0
+    """The moment to send at, in seconds since the epoch; zero for at once."""
 
     @property
     def body_hash(self) -> str:
@@ -69,6 +71,8 @@ class BroadcastRequest:
             canonical["ramp"] = asdict(self.ramp)
         if self.audience.except_people or self.audience.except_groups:
             canonical["except"] = self.audience.except_people + self.audience.except_groups
+        if self.starts_at:
+            canonical["starts_at"] = self.starts_at
         if self.audience.names:
             canonical["names"] = self.audience.names
         if self.audience.groups:

@@ -36,6 +36,8 @@ def pack_broadcast(broadcast: Broadcast) -> dict[str, Value]:
     }
     if broadcast.mode is not Mode.SEND:
         values["mode"] = broadcast.mode.value
+    if broadcast.starts_at:
+        values["starts_at"] = broadcast.starts_at
     if broadcast.ramp is not None:
         values |= {"ramp_people": broadcast.ramp.people, "ramp_wait": broadcast.ramp.wait}
     if broadcast.expires_at is not None:
@@ -57,6 +59,7 @@ def unpack_broadcast(row: Row) -> Broadcast:
         ramp=_ramp(values),
         lanes=LanePlan(sends=int(values["lanes"]), installs=int(values.get("install_lanes", 0))),
         accepted_at=float(values["accepted_at"]),
+        starts_at=float(values.get("starts_at", 0.0)),
         expires_at=_instant(values, "expires_at"),
         cancelled_at=_instant(values, "cancelled_at"),
         paused=PauseReason(str(values["paused"])) if values.get("paused") else None,

@@ -4,6 +4,7 @@ tenant / key!<sha256 of the key>              which broadcast the key stands for
 tenant / broadcast!<newest first>!<id>        the list of broadcasts
 open / <broadcast id>                         broadcasts that have not ended
 open / last-sweep                             when the last sweep ran
+due / <milliseconds>!<broadcast id>           broadcasts that sleep until then
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from shared.errors import RowConflict
 from shared.ports import Table
 from shared.storage.rows import Row, Value, delete, insert, upsert
 
-_OPEN, _LAST_SWEEP = "open", "last-sweep"
+_OPEN, _LAST_SWEEP, _DUE = "open", "last-sweep", "due"
 _LIST, _AFTER = "broadcast!", "\x7e"
 
 
@@ -42,6 +43,15 @@ class OpenBroadcast:
     broadcast_id: str
     tenant: str
     opened_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleeper:
+    """A broadcast that sleeps until its plan is due; `key` is the row's."""
+
+    key: str
+    broadcast_id: str
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,12 @@ class Directory:
         values: dict[str, Value] = {"tenant": tenant, "opened_at": opened_at, "revision": revision}
         await self._table.write(_OPEN, [upsert(broadcast_id, values)])
 
+    async def open_if_closed(self, broadcast_id: str, *, tenant: str, opened_at: float) -> None:
+        """Put a broadcast before the sweep's eyes. A row that stands, maybe for a revision to come, stays as it is."""
+        with suppress(RowConflict):
+            values: dict[str, Value] = {"tenant": tenant, "opened_at": opened_at, "revision": 0}
+            await self._table.write(_OPEN, [insert(broadcast_id, values)])
+
     async def opening(self, broadcast_id: str) -> Opening | None:
         """What keeps a broadcast in the sweep's sight; None where it is out."""
         row = await self._table.get(_OPEN, broadcast_id)
@@ -98,6 +114,24 @@ class Directory:
             )
             for row in rows
         ]
+
+    async def lay_down(self, broadcast_id: str, *, tenant: str, until: float) -> None:
+        """Have the tick wake a broadcast at an instant, in seconds since the epoch."""
+        await self._table.write(_DUE, [upsert(f"{int(until * 1000):013d}!{broadcast_id}", {"tenant": tenant})])
+
+    async def due(self, *, until: float, limit: int) -> list[Sleeper]:
+        """Broadcasts that are to be woken by an instant, the first ones first. What is due later is not read."""
+        rows = self._table.scan(_DUE, end=f"{int(until * 1000):013d}", limit=limit)
+        return [
+            Sleeper(key=row.key, broadcast_id=row.key.partition("!")[2], tenant=str(row.values["tenant"]))
+            async for row in rows
+        ]
+
+    async def wake(self, sleeper: Sleeper, *, at: float) -> None:
+        """Put a sleeping broadcast before the sweep's eyes. Doing it twice changes nothing."""
+        await self.open_if_closed(sleeper.broadcast_id, tenant=sleeper.tenant, opened_at=at)
+        with suppress(RowConflict):
+            await self._table.write(_DUE, [delete(sleeper.key)])
 
     async def find_key(self, tenant: str, key: str) -> Entry | None:
         """The broadcast that an idempotency key stands for."""

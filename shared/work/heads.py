@@ -61,12 +61,17 @@ class Heads:
         """Read the head anew at the next question."""
         self._heads.pop(broadcast_id, None)
 
-    async def is_held(self, broadcast_id: str) -> bool:
-        """Whether nothing at all may be done: neither sent nor revised."""
+    async def is_paused(self, broadcast_id: str) -> bool:
+        """Whether nothing at all may be done: neither installed nor sent nor revised."""
         return (await self.head(broadcast_id)).paused is not None
 
+    async def is_held(self, broadcast_id: str) -> bool:
+        """Whether nothing may be sent or revised: paused, or its moment has not come."""
+        broadcast = await self.head(broadcast_id)
+        return broadcast.paused is not None or broadcast.waits(self._clock.now())
+
     async def is_stopped(self, broadcast_id: str) -> bool:
-        """Whether no further intent may be written: paused, cancelled, expired, or in an expiry's last five seconds."""
+        """Whether no further intent may be written: held, cancelled, expired, or in an expiry's last five seconds."""
         return await self.is_held(broadcast_id) or await self.is_over(broadcast_id)
 
     async def is_over(self, broadcast_id: str) -> bool:

@@ -7,7 +7,7 @@ from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
 from shared.domain.outcomes import Outcome
 from shared.domain.revisions import begin
-from shared.nudging import Nudging
+from shared.nudging import TICK_SECONDS, Nudging
 from shared.ports import Clock
 from shared.storage.broadcast_keys import due_at, parked_key
 from shared.storage.broadcasts import Broadcasts
@@ -50,11 +50,12 @@ class Taking:
         if is_left and (progress.is_final or progress.fruitless >= MOST_FRUITLESS):
             return None
         stopped = await self._heads.is_over(broadcast.id)
-        if await self._heads.is_held(broadcast.id) or (stopped and not broadcast.revision):
+        if await self._is_held(broadcast.id) or (stopped and not broadcast.revision):
             # What stands in `sending` then counts as uncertain; a claim would make it look as if it was never sent.
+            await self._come_back(broadcast, number)
             return None
         if not self._is_my_turn(batch, stopped=stopped):
-            await self._hand_on(broadcast.id, number)
+            await self._hand_on(broadcast, number, to_sender=self._installing)
             return None
         claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=stake, stopped=stopped)
         if batch.progress.fruitless >= MOST_FRUITLESS:
@@ -72,25 +73,39 @@ class Taking:
     async def hand_on_what_is_due(self, claim: Claim) -> None:
         """Nudge whose turn it is with a batch that was settled while something of it is due at once."""
         if claim.due_marker and due_at(claim.due_marker) <= self._clock.now():
-            await self._hand_on(claim.broadcast.id, claim.number)
+            await self._hand_on(claim.broadcast, claim.number, to_sender=self._installing)
 
     async def hand_on_what_can_be_sent(self, claim: Claim) -> None:
         """Have those sent to who were given the app before the others of their batch turned out to be held up."""
         if self._installing and not claim.is_lost and Outcome.PENDING in claim.deliveries.outcomes:
-            await self._hand_on(claim.broadcast.id, claim.number)
+            await self._hand_on(claim.broadcast, claim.number, to_sender=self._installing)
 
-    async def leave_to_others(self, broadcast_id: str, number: int) -> None:
+    async def leave_to_others(self, broadcast: Broadcast, number: int) -> None:
         """Hand a batch on that needs nothing of this worker, who cannot work for now."""
-        batch = await self._store.batch(broadcast_id, number)
+        batch = await self._store.batch(broadcast.id, number)
         if batch is not None and not self._is_my_turn(batch, stopped=False):
-            await self._hand_on(broadcast_id, number)
+            await self._hand_on(broadcast, number, to_sender=self._installing)
 
-    async def _hand_on(self, broadcast_id: str, number: int) -> None:
-        await (self._nudging.send if self._installing else self._nudging.install)(broadcast_id, number)
+    async def _hand_on(self, broadcast: Broadcast, number: int, *, to_sender: bool) -> None:
+        """Nudge whose turn it is: the installer at once, the sender when the broadcast's moment has come."""
+        if not to_sender:
+            await self._nudging.install(broadcast.id, number)
+            return
+        wait = max(0.0, broadcast.starts_at - self._clock.now())
+        await self._nudging.send(broadcast.id, number, delay=wait)
 
     def _is_my_turn(self, batch: Batch, *, stopped: bool) -> bool:
         """Whether the batch is this worker's: the installer's while people of it should be given the app now."""
         return self._installing is (not stopped and bool(batch.progress.to_install(self._clock.now())))
+
+    async def _is_held(self, broadcast_id: str) -> bool:
+        """Whether nothing may be done: the app is given to people before the moment of their message, too."""
+        return await (self._heads.is_paused if self._installing else self._heads.is_held)(broadcast_id)
+
+    async def _come_back(self, broadcast: Broadcast, number: int) -> None:
+        """Have a nudge again that came a little before the broadcast's moment: queues have clocks of their own."""
+        if not self._installing and 0 < broadcast.starts_at - self._clock.now() <= TICK_SECONDS:
+            await self._hand_on(broadcast, number, to_sender=True)
 
     async def _is_mine(self, broadcast: Broadcast, batch: Batch) -> bool:
         """Whether a batch is free, and is of this process's revision or next to come to it."""

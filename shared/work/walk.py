@@ -118,7 +118,7 @@ class LaneWalk:
 
     async def leave_to_others(self, broadcast: Broadcast, number: int) -> None:
         """Have a batch worked on by others where it needs nothing of this worker, who cannot work for now."""
-        await self._taking.leave_to_others(broadcast.id, number)
+        await self._taking.leave_to_others(broadcast, number)
 
     async def _settle(self, claim: Claim, *, may_go_on: bool) -> Claim | None:
         """Give the batch back, and have the next one of its lane for it where there is time; the claim of that one."""

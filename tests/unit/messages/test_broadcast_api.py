@@ -62,6 +62,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "key": "news-2026-05",
         "state": "sending",
         "accepted_at": "2026-05-28T20:26:40.000Z",
+        "starts_at": None,
         "expires_at": None,
         "cancelled_at": None,
         "paused_for": None,

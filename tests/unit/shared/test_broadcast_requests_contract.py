@@ -1,6 +1,6 @@
 """The request contract: what is accepted as what, and every fault with its pointer."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +33,25 @@ def faults_of(document: dict[str, Any], *, tenants: tuple[str, ...] = (TENANT,))
 
 
 FAULTS = [
+    # A moment that is none.
+    ({"send": {"at": "tomorrow"}}, "/send/at", "such as 2026-11-23T09:00", not KNOWN_TO_SCHEMA),
+    # A day that no calendar has.
+    ({"send": {"at": "2026-02-30T09:00", "zone": "Europe/Paris"}}, "/send/at", "a date", not KNOWN_TO_SCHEMA),
+    # A local time, and nobody knows where.
+    ({"send": {"at": "2026-11-23T09:00"}}, "/send/at", "in which zone is this?", not KNOWN_TO_SCHEMA),
+    # Two offsets, which may contradict each other.
+    ({"send": {"at": "2026-11-23T09:00Z", "zone": "Europe/Paris"}}, "/send/zone", "leave the", not KNOWN_TO_SCHEMA),
+    # A zone that is misspelt.
+    ({"send": {"at": "2026-11-23T09:00", "zone": "Europe/Pari"}}, "/send/zone", "Europe/Paris", not KNOWN_TO_SCHEMA),
+    # A moment without its time.
+    ({"send": {"zone": "Europe/Paris"}}, "/send/at", "missing", KNOWN_TO_SCHEMA),
+    # A dry run has no moment.
+    (
+        {"send": {"at": "2026-11-23T09:00Z"}, "options": {"mode": "dry_run"}},
+        "/send",
+        "sends nothing",
+        not KNOWN_TO_SCHEMA,
+    ),
     # The version is missing.
     ({"version": None}, "/version", "missing", KNOWN_TO_SCHEMA),
     # A version of the future.
@@ -282,6 +301,23 @@ def test_a_test_is_for_its_person_alone() -> None:
     assert SCHEMA.is_valid(document)
     assert request.audience == Audience(users=(f"user!{ALICE}",))
     assert (request.mode, request.ramp) == (Mode.TEST, Ramp(people=5, wait=90.0))
+
+
+@pytest.mark.parametrize(
+    ("send", "moment"),
+    [
+        ({"at": "2026-11-23T09:00", "zone": "Europe/Paris"}, "2026-11-23T08:00:00+00:00"),  # Local to a zone.
+        ({"at": "2026-07-23T09:00", "zone": "Europe/Paris"}, "2026-07-23T07:00:00+00:00"),  # In summer.
+        ({"at": "2026-10-25T02:30", "zone": "Europe/Paris"}, "2026-10-25T00:30:00+00:00"),  # Twice: the first one.
+        ({"at": "2026-03-29T02:30", "zone": "Europe/Paris"}, "2026-03-29T01:30:00+00:00"),  # Never: after the gap.
+        ({"at": "2026-11-23T09:00:30+05:30"}, "2026-11-23T03:30:30+00:00"),  # With an offset.
+        ({"at": "2026-11-23T09:00Z", "zone": None}, "2026-11-23T09:00:00+00:00"),  # In UTC.
+    ],
+)
+def test_a_moment_is_read_by_its_zone_or_its_offset(send: dict[str, Any], moment: str) -> None:
+    request = read_request(a_document(send=send), tenants=[TENANT], key="k")
+
+    assert request.starts_at == datetime.fromisoformat(moment).timestamp()
 
 
 @pytest.mark.parametrize(("changes", "pointer", "words", "known_to_schema"), FAULTS)
