@@ -3,9 +3,10 @@
 import argparse
 import sys
 
+from tests.simulation.draws import SMALL, draw_storm
 from tests.simulation.planted import MOST_SEEDS, PLANTED, find
 from tests.simulation.runner import Summary, run_everywhere
-from tests.simulation.storm import EXCLUDED, SMALL, Storm, draw_storm
+from tests.simulation.storm import EXCLUDED, Storm
 from tests.simulation.world import run_storm
 
 

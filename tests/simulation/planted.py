@@ -23,7 +23,7 @@ from shared.work.claim import Claim
 from shared.work.deliveries import Deliveries
 from shared.work.heads import Heads
 from shared.work.stake import Stake
-from tests.simulation.storm import draw_storm
+from tests.simulation.draws import draw_storm
 from tests.simulation.world import run_storm
 
 MOST_SEEDS = 600

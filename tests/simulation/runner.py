@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing import get_context
 
-from tests.simulation.storm import EXCLUDED, FAULTS, SMALL, WISHES, draw_storm
+from tests.simulation.draws import SMALL, draw_storm
+from tests.simulation.storm import EXCLUDED, FAULTS, WISHES
 from tests.simulation.world import Result, run_storm
 
 CHUNK = 25

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.draws import draw_storm
 from tests.simulation.planted import MOST_SEEDS, PLANTED, find
 from tests.simulation.runner import Summary, run_here
-from tests.simulation.storm import FAULTS, WISHES, draw_storm
+from tests.simulation.storm import FAULTS, WISHES
 from tests.simulation.world import run_storm
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def test_a_seed_that_once_failed_keeps_every_promise(seed: int) -> None:
 def test_the_same_seed_makes_the_same_trace_in_any_process() -> None:
     here = [run_storm(draw_storm(FIRST)).trace.digest for _ in range(2)]
     script = (
-        "from tests.simulation.storm import draw_storm\n"
+        "from tests.simulation.draws import draw_storm\n"
         "from tests.simulation.world import run_storm\n"
         f"print(run_storm(draw_storm({FIRST})).trace.digest)"
     )
