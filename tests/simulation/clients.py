@@ -51,6 +51,8 @@ class Clients:
         """What each of them does, to be run side by side."""
         if self._storm.installing:
             self._note("installing")
+        if self._storm.tenant:
+            self._note("directory")
         asking = [self._ask(ask, after=ask.at) for ask in self._storm.asks]
         asking += [
             self._ask(ask, after=ask.at + ask.again_after) for ask in self._storm.asks if ask.again_after is not None
@@ -178,11 +180,14 @@ def _should_try_again(task: asyncio.Task[Any]) -> bool:
 
 
 def _document(ask: Ask) -> dict[str, Any]:
+    left_out = {"users": [*(object_id(number) for number in ask.but_users), *ask.but_names], "groups": ask.but_groups}
     audience: dict[str, Any] = {
-        "users": [object_id(number) for number in ask.users],
+        "users": [*(object_id(number) for number in ask.users), *ask.names],
         "channels": [_thread("tacv2", number) for number in range(ask.channels)],
         "chats": [_thread("v2", number) for number in range(ask.chats)],
-        "everyone": "installed" if ask.everyone else None,
+        "groups": ask.groups,
+        "everyone": "tenant" if ask.everyone_in_tenant else "installed" if ask.everyone else None,
+        "except": {name: value for name, value in left_out.items() if value},
     }
     options: dict[str, Any] = {"delivery": ask.delivery.value, "priority": ask.priority.value}
     if ask.expires_after is not None:

@@ -25,6 +25,8 @@ KNOBS = {
     "MOST_DUE": 200,
     "MOST_BATCHES": 12,
     "INSTALL_SIZE": 20,
+    "MOST_NAMES": 15,
+    "AT_ONCE": 255,
 }
 """The knobs with their values in the product: where a value has changed, the knob is no longer turned."""
 

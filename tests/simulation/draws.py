@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.rehearsals import Mode, Ramp
+from tests.simulation.audiences import with_directory
 from tests.simulation.storm import EXCLUDED, Ask, Storm, Window
 
 Choice = TypeVar("Choice")
@@ -23,7 +24,7 @@ MOST_NAMED = 300
 
 def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Storm:
     """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
-    storm = _with_rehearsals(_draw_storm(seed, people=people), people)
+    storm = with_directory(_with_rehearsals(_draw_storm(seed, people=people), people), people)
     if "revisions" not in excluded:
         return storm
     return replace(storm, asks=tuple(replace(ask, edit_after=(), recall_after=None) for ask in storm.asks))

@@ -3,18 +3,25 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import patch
 
-from send_worker import decisions
+from send_worker import collecting, decisions, directory_pages
+from send_worker.directory_calls import DirectoryCalls
 from send_worker.planner import Planner
 from send_worker.sweep import Sweep
+from shared.domain.audience import Audience, Source
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import Broadcast, DeliveryMode
 from shared.domain.outcomes import Outcome
+from shared.domain.pages import Page
 from shared.domain.plans import Phase
+from shared.errors import DirectoryRefused, DirectoryUnavailable
+from shared.graph.directory import People, Trouble, people_in
+from shared.graph.protocol import Response
 from shared.pacer import Pacer
 from shared.stop_switch import StopSwitch
+from shared.storage import installations
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.rows import Operation
 from shared.teams.answers import Verdict
@@ -179,6 +186,71 @@ def slow_start_does_not_wait() -> AbstractContextManager[object]:
     return patch.object(Planner, "_ramp", at_once)
 
 
+def expired_link_ends_the_list() -> AbstractContextManager[object]:
+    """A link of Graph's that leads nowhere any more is taken for the end of its list."""
+
+    def sorted_out(response: Response, *, by_link: bool) -> People | Trouble:
+        found = people_in(response, by_link=by_link)
+        return People() if found is Trouble.LINK_EXPIRED else found
+
+    return patch.object(directory_pages, "people_in", sorted_out)
+
+
+def pages_before_a_failure_dropped() -> AbstractContextManager[object]:
+    """A step whose later page fails goes on behind the pages that it has read, and forgets whom these brought."""
+    add = collecting._Found.add
+
+    def blind(found: collecting._Found, page: Page) -> None:
+        add(found, replace(page, keys=()) if found.pages else page)
+
+    return patch.object(collecting._Found, "add", blind)
+
+
+def skipped_counted_per_page() -> AbstractContextManager[object]:
+    """Who is left out is counted on each page and in each group anew."""
+
+    def all_of_them(keys: Sequence[str], _earlier: object) -> list[str]:
+        return list(keys)
+
+    return patch.object(collecting, "leave_out", all_of_them)
+
+
+def exceptions_read_last() -> AbstractContextManager[object]:
+    """Who is to be left out is read after the others were planned."""
+    sources = Audience.sources.fget
+    assert sources is not None
+
+    def late(audience: Audience) -> tuple[Source, ...]:
+        return tuple(sorted(sources(audience), key=lambda source: source.is_exception))
+
+    return patch.object(Audience, "sources", property(late))
+
+
+def unknown_exception_ignored() -> AbstractContextManager[object]:
+    """A group that is to be left out, and that nobody knows, is taken for an empty one."""
+    begin = collecting._Found.add
+
+    def blind(found: collecting._Found, page: Page) -> None:
+        begin(found, replace(page, unknown_group="") if found.source.is_exception else page)
+
+    return patch.object(collecting._Found, "add", blind)
+
+
+def token_kept_after_a_refusal() -> AbstractContextManager[object]:
+    """Who may not read the directory goes on asking with the token that has no permission."""
+
+    def nothing(_calls: DirectoryCalls, tenant: str, trouble: Trouble, response: Response) -> NoReturn:  # noqa: ARG001
+        told = f"{response.status} {response.code}"
+        raise DirectoryUnavailable(told) if trouble is Trouble.WAITING else DirectoryRefused(told)
+
+    return patch.object(DirectoryCalls, "fail", nothing)
+
+
+def mark_not_looked_at() -> AbstractContextManager[object]:
+    """Two broadcasts give the same people the app, each as if it were alone."""
+    return patch.object(installations, "_is_busy", lambda _row, _writer: False)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -197,6 +269,13 @@ PLANTED: dict[str, Plant] = {
         one_slot_for_two_calls,
         switch_not_read,
         slow_start_does_not_wait,
+        expired_link_ends_the_list,
+        pages_before_a_failure_dropped,
+        skipped_counted_per_page,
+        exceptions_read_last,
+        unknown_exception_ignored,
+        token_kept_after_a_refusal,
+        mark_not_looked_at,
     )
 }
 

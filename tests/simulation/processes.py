@@ -56,7 +56,7 @@ class Process:
         clock_error: float,
         wall_error: float,
         randomness: Callable[[int], bytes],
-        graph: MemoryGraph | None,
+        graph: MemoryGraph,
     ) -> None:
         self.life = Life(name)
         self.wall_error = wall_error

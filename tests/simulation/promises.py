@@ -13,11 +13,13 @@ import orjson
 from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
+from shared.domain.recipients import is_name
 from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import HEAD, content_key
 from shared.storage.rows import Operation, Row, Value, unpack_bytes
 from shared.teams.answers import Verdict
+from tests.simulation.audiences import Meant
 from tests.simulation.processes import Process
 from tests.simulation.storm import Ask
 
@@ -92,6 +94,10 @@ class Promises:
         self._now = now
         self._on_broken = on_broken
         self.asks: dict[str, Ask] = {}
+        self.meant: dict[str, Meant] = {}
+        """Whom the asks mean, by their keys."""
+        self.late_at = 0.0
+        """When everybody who is to be left out is known."""
         self.broken: list[str] = []
         self.broadcasts: dict[str, SeenBroadcast] = {}
         self.by_key: dict[str, SeenBroadcast] = {}
@@ -333,6 +339,7 @@ class Promises:
         if len(outcomes) != len(recipients):
             self.fail(f"{self._name(row)}: {len(recipients)} recipients have {len(outcomes)} outcomes")
         self._check_slow_start(seen, row)
+        self._check_audience(seen, row)
         for position, recipient in enumerate(recipients):
             if (seen.id, recipient) in self.places:
                 self.fail(f"{self._name(row)}: {recipient} was planned before")
@@ -359,6 +366,18 @@ class Promises:
         waited = self._now() - seen.first_planned_at
         if waited < ramp.wait - 1.0:
             self.fail(f"{self._name(row)}: planned {waited:.1f} s after the first, not {ramp.wait:.0f}")
+
+    def _check_audience(self, seen: SeenBroadcast, row: SeenRow) -> None:
+        meant = self.meant.get(seen.key)
+        if meant is None:
+            return
+        if meant.is_late and self._now() < self.late_at:
+            self.fail(f"{self._name(row)}: planned while it was unknown who is to be left out")
+        for recipient, outcome in zip(row.recipients, row.outcomes, strict=True):
+            if recipient in meant.left_out:
+                self.fail(f"{self._name(row)}: {recipient} was to be left out")
+            if is_name(recipient) != (outcome == Outcome.USER_NOT_FOUND.value):
+                self.fail(f"{self._name(row)}: {recipient} was planned as {outcome!r}")
 
     def _name(self, row: SeenRow) -> str:
         return f"batch {row.number} of {self.broadcasts[row.broadcast].key}"

@@ -7,6 +7,7 @@ from shared.domain.modes import Mode
 from shared.domain.rehearsals import Ramp
 from shared.graph.protocol import Response
 from shared.teams.answers import Verdict
+from tests.simulation.tenant import Tenant
 from tests.twins.graph import refusal
 
 REFUSALS = (
@@ -40,12 +41,24 @@ FAULTS = (
     *("request_poisoned", "tick_lost", "cut", "freeze", "outage", "storage_fails", "answer_lost", "answer_echoed"),
     *("conflict", "write_late", "page_fails", "token_refused", "burst", "lone_throttled", "real_rate_lower"),
     *("slow_answer", "connector_answer_lost"),
+    *("directory_passing", "directory_refused", "link_expired", "page_repeated"),
     *("graph_passing", "graph_answer_lost", "graph_blocked", "graph_token_refused"),
     *("graph_blocked_by_policy", "graph_no_teams_license", "graph_user_not_found", "graph_gave_up"),
     *(f"answer_{verdict.name.lower()}" for verdict in (*REFUSALS, *PASSING)),
 )
 """Every fault that can fire, by the name under which it is counted."""
-WISHES = ("cancel", "pause", "edit", "recall", "tenant_stop", "slow_start", "dry_run", "sandbox", "installing")
+WISHES = (
+    "cancel",
+    "pause",
+    "edit",
+    "recall",
+    "tenant_stop",
+    "slow_start",
+    "dry_run",
+    "sandbox",
+    "installing",
+    "directory",
+)
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
 EXCLUDED: frozenset[str] = frozenset()
 """Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be."""
@@ -78,6 +91,13 @@ class Ask:
     channels: int = 0
     chats: int = 0
     everyone: bool = False
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    everyone_in_tenant: bool = False
+    but_users: tuple[int, ...] = ()
+    """People, names and groups that are to be left out."""
+    but_names: tuple[str, ...] = ()
+    but_groups: tuple[str, ...] = ()
     delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE
     priority: Priority = Priority.NORMAL
     expires_after: float | None = None
@@ -89,6 +109,11 @@ class Ask:
     recall_after: float | None = None
     mode: Mode = Mode.SEND
     ramp: Ramp | None = None
+
+    @property
+    def reads_directory(self) -> bool:
+        """Whether its audience is read from Graph, wholly or in part."""
+        return bool(self.names or self.groups or self.everyone_in_tenant or self.but_names or self.but_groups)
 
     @property
     def key(self) -> str:
@@ -148,6 +173,17 @@ class Storm:
     graph_answer_lost: float = 0.0
     graph_blocks: tuple[Window, ...] = ()
     """When consent is missing."""
+    tenant: Tenant | None = None
+    """What the directory knows; None where no audience is read from it."""
+    page_size: int = 999
+    page_overlap: int = 0
+    page_repeated: float = 0.0
+    link_expired: float = 0.0
+    directory_passing: float = 0.0
+    directory_refusals: tuple[Window, ...] = ()
+    """When the consent to read the directory is missing."""
+    shows_ids_alone: bool = False
+    """Whether people are then shown by their ids alone, rather than not at all."""
 
     @property
     def is_throttling(self) -> bool:

@@ -14,6 +14,7 @@ from shared.domain.references import Reference, values_of
 from shared.domain.rehearsals import unpack_prospects
 from shared.storage import names
 from shared.storage.rows import upsert
+from tests.simulation.audiences import meant_by, told_faults
 from tests.simulation.clients import Clients
 from tests.simulation.connector import StormConnector
 from tests.simulation.dice import seeded
@@ -24,6 +25,7 @@ from tests.simulation.processes import Process
 from tests.simulation.promises import Promises, SeenBroadcast, end_faults
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.storm import Ask, Storm
+from tests.simulation.tenant import Tenant, user_key
 from tests.simulation.trace import Trace
 from tests.twins.storage import MemoryAccount
 from tests.twins.world import EPOCH, SERVICE_URL, TENANT, object_id
@@ -95,6 +97,9 @@ class World:
         self.clients = Clients(
             storm, account=self.account, host=self.host, trace=self.trace, promises=self.promises, pick=self.pick
         )
+        tenant = storm.tenant or Tenant()
+        self.promises.meant = {ask.key: meant_by(ask, tenant) for ask in storm.asks}
+        self.promises.late_at = tenant.late_at
         self._background: list[asyncio.Task[None]] = []
         self._callers: list[asyncio.Task[None]] = []
         self._cuts, self._freezes = storm.cuts, storm.freezes
@@ -170,30 +175,32 @@ class World:
 
     def _judge_one(self, ask: Ask, seen: SeenBroadcast) -> None:
         wanted, perhaps = self._wanted(ask), self._perhaps(ask)
+        cursor = self.account.table(names.BROADCASTS).rows(seen.id)["cursor"]
+        if seen.stopped_at is None and ask.reads_directory:
+            for sentence in told_faults(ask, self.promises.meant[ask.key], cursor):
+                self.promises.fail(sentence)
         if ask.mode is not Mode.DRY_RUN:
             for sentence in end_faults(seen, wanted, perhaps=perhaps):
                 self.promises.fail(sentence)
             return
-        cursor = self.account.table(names.BROADCASTS).rows(seen.id)["cursor"]
         counted = unpack_prospects(str(cursor["prospects"])).total()
         if seen.stopped_at is None and not len(wanted - perhaps) <= counted <= len(wanted | perhaps):
             self.promises.fail(f"{ask.key} rehearsed {counted} recipients of {len(wanted)}")
 
     def _wanted(self, ask: Ask) -> frozenset[str]:
-        users = set(ask.users) | (set(range(self.storm.installed)) if ask.everyone else set())
-        return frozenset(recipient_key(RecipientKind.USER, object_id(number)) for number in users) | frozenset(
-            self.clients.conversations(ask)
-        )
+        meant = self.promises.meant[ask.key]
+        installed = map(user_key, range(self.storm.installed) if ask.everyone else ())
+        return (meant.wanted | frozenset(installed)) - meant.left_out | frozenset(self.clients.conversations(ask))
 
     def _perhaps(self, ask: Ask) -> frozenset[str]:
         """Those whose installation came or went meanwhile, which concerns who asks for everyone."""
         if not ask.everyone:
             return frozenset()
+        meant = self.promises.meant[ask.key]
         created = frozenset(self.account.table(names.CONVERSATIONS).rows(TENANT)) - {
-            recipient_key(RecipientKind.USER, object_id(number)) for number in range(self.storm.installed)
+            user_key(number) for number in range(self.storm.installed)
         }
-        named = {recipient_key(RecipientKind.USER, object_id(number)) for number in ask.users}
-        return created | (frozenset(self.connector.lost) - named)
+        return (created | (frozenset(self.connector.lost) - meant.wanted)) - meant.left_out
 
     def pick(self) -> Process | None:
         """A process that takes work now."""
@@ -225,7 +232,7 @@ class World:
             clock_error=dice.uniform(-storm.clock_error, storm.clock_error),
             wall_error=dice.uniform(-30.0, 30.0),
             randomness=dice.randbytes,
-            graph=self.graph if storm.installing else None,
+            graph=self.graph,
         )
         self.processes.append(process)
         self._by_life[id(process.life)] = process

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -31,8 +31,23 @@ class Account:
     mail: str = ""
 
 
+Groups = Mapping[str, Sequence[Account | str]]
+"""The direct members of groups by their ids: people, and groups inside."""
+
+
+def transitive_members(groups: Groups, wanted: Iterable[str]) -> list[Account | str]:
+    """Everybody in these groups, and every group inside them, each once."""
+    found: dict[Account | str, None] = {}
+    for group in wanted:
+        for member in groups[group]:
+            found[member] = None
+            if isinstance(member, str):
+                found |= dict.fromkeys(transitive_members(groups, [member]))
+    return list(found)
+
+
 class MemoryDirectory(MemoryGraph):
-    """Tells of its users and of the members of its groups.
+    """Tells of its users and of the members of its groups; an id among these is that of a group inside.
 
     `overlap` entries of each page stand on the next one again. `fault` is asked with the number of each request, from
     zero, for what goes wrong with it.
@@ -43,7 +58,7 @@ class MemoryDirectory(MemoryGraph):
     def __init__(
         self,
         users: Sequence[Account] = (),
-        groups: Mapping[str, Sequence[Account]] | None = None,
+        groups: Groups | None = None,
         *,
         page_size: int = 999,
         overlap: int = 0,
@@ -77,9 +92,10 @@ class MemoryDirectory(MemoryGraph):
         if any(request.kind is not Kind.DIRECTORY for request in requests):
             return await super().send_all(tenant, requests)
         await asyncio.sleep(self._latency)
-        return [self._page(request) for request in requests]
+        return [self.page(request) for request in requests]
 
-    def _page(self, request: Request) -> Response:
+    def page(self, request: Request) -> Response:
+        """Answer one request for people."""
         fault = self.fault(len(self.asked))
         self.asked.append(request.path)
         if isinstance(fault, Response):
@@ -122,10 +138,15 @@ class MemoryDirectory(MemoryGraph):
             return Response(status=200, number=people + self.uncountable.get(group, 0))
         return CAST_REFUSED if group in self.uncountable else Response(status=200, number=people)
 
-    def _listed(self, path: str) -> list[Account] | None:
-        return self.users if path.startswith("/users") else self.groups.get(path.split("/")[2])
+    def _listed(self, path: str) -> Sequence[Account | str] | None:
+        if path.startswith("/users"):
+            return self.users
+        group = path.split("/")[2]
+        return transitive_members(self.groups, [group]) if group in self.groups else None
 
-    def _shown(self, one: Account) -> dict[str, Any]:
+    def _shown(self, one: Account | str) -> dict[str, Any]:
+        if isinstance(one, str):
+            return {"@odata.type": "#microsoft.graph.group", "id": one}
         shown: dict[str, Any] = {"@odata.type": "#microsoft.graph.user", "id": one.id.upper()}
         if not self.is_readable:
             return shown | {"userType": None, "accountEnabled": None}

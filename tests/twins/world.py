@@ -59,6 +59,7 @@ def compose_app(
         HERALD_PACE=pace or "unlimited",
         HERALD_TEAMS_APP_ID=CATALOG_ID if graph and graph.gives_app else "",
         HERALD_INSTALL_SCOPES=graph.scopes if graph else "",
+        HERALD_SIGN_IN_NAMES="true" if graph else "false",
     )
     # The twins have the methods that are used.
     return assemble(settings, account, connector=connector, randomness=randomness, graph=graph)  # type: ignore[arg-type]
