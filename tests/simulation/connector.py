@@ -24,6 +24,8 @@ SLOWEST = 20.0
 CHAT_WITH_BOT = re.compile(r"19:([0-9a-f-]{36})_bot@unq\.gbl\.spaces")
 """What Graph calls a person's chat with the bot."""
 DELIVERS_PERHAPS = frozenset({Verdict.FAILED_MAYBE, Verdict.SERVICE_ERROR})
+GONE = Answer(kind=Verdict.CONVERSATION_GONE, code="ConversationNotFound")
+"""The answer to a message for a chat that its person has deleted."""
 BELIEVED_SHARE = 49.75 / 50.0
 
 
@@ -77,7 +79,7 @@ class StormConnector:
         if "members" in body:
             return await self._create(process, str(body["members"][0]["id"]), now)
         text = str(body["activity"]["text"] if "activity" in body else body["text"])
-        return await self._deliver(process, text, _recipient(request, body), now)
+        return await self._deliver(process, text, _recipient(request, body), now, is_gone=self._is_gone(request, now))
 
     async def _create(self, process: Process, member: str, now: float) -> Answer:
         answer, lost = self._draw(process, now)
@@ -88,25 +90,30 @@ class StormConnector:
             self._promises.not_opened.add(recipient)
         await self._wait(process)
         if answer.kind is Verdict.ACCEPTED:
-            answer = Answer(kind=Verdict.ACCEPTED, conversation_id=f"a:{_number(member)}")
+            answer = Answer(kind=Verdict.ACCEPTED, conversation_id=self.chat_of(_number(member)))
         return Answer(kind=Verdict.ANSWER_LOST) if lost else answer
 
     async def _revise(self, process: Process, request: Request, text: str, now: float) -> Answer:
         """Put other words in the place of a message, or take it back (no text)."""
         activity = request.url.rpartition("/")[2]
         answer, lost = self._draw(process, now)
+        if self._is_gone(request, now) and answer.kind is Verdict.ACCEPTED:
+            answer = GONE
         self._trace.note(now, process.life.name, "revise", f"{activity} {text!r} {answer.kind.name} lost={lost}")
         if answer.kind is Verdict.ACCEPTED:
             self._promises.revised(activity, text)
         await self._wait(process)
         return Answer(kind=Verdict.ANSWER_LOST) if lost else answer
 
-    async def _deliver(self, process: Process, text: str, recipient: str, now: float) -> Answer:
+    async def _deliver(self, process: Process, text: str, recipient: str, now: float, *, is_gone: bool) -> Answer:
         key = text.partition(" ")[0]
         answer, lost = self._draw(process, now)
-        perhaps = answer.kind in DELIVERS_PERHAPS and self._dice.random() < 0.5
+        if is_gone and answer.kind is Verdict.ACCEPTED:
+            self._trace.fault(now, process.life.name, "chat_deleted", f"{key} {recipient[-4:]}")
+            answer = GONE
+        perhaps = not is_gone and answer.kind in DELIVERS_PERHAPS and self._dice.random() < 0.5
         delivered = answer.kind is Verdict.ACCEPTED or perhaps
-        if answer.kind in REFUSALS:
+        if answer.kind in REFUSALS and answer is not GONE:
             self.lost.add(recipient)
         waits = self._draw_wait(process)
         lost = lost or waits > TIMEOUT
@@ -114,7 +121,10 @@ class StormConnector:
         self._trace.note(now, process.life.name, "post", f"{key} {recipient[-4:]} {answer.kind.name} lost={lost}")
         self.activities += 1
         activity = f"m{self.activities}"
-        self._promises.answered(key, recipient, answer.kind)
+        if answer is GONE:
+            self._promises.met_deleted(key, recipient)
+        else:
+            self._promises.answered(key, recipient, answer.kind)
         self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)
         if delivered:
             self._promises.shows(key, recipient, activity, text)
@@ -126,6 +136,19 @@ class StormConnector:
         if answer.kind is not Verdict.ACCEPTED:
             return answer
         return Answer(kind=Verdict.ACCEPTED, activity_id=activity, conversation_id=recipient)
+
+    def chat_of(self, number: int) -> str:
+        """The chat of bot and person as it is now."""
+        return f"a:{number}.{self._deleted(number, asyncio.get_running_loop().time())}".removesuffix(".0")
+
+    def _deleted(self, number: int, now: float) -> int:
+        """How often the person with this number has deleted their chat."""
+        return sum(number == who and at <= now for at, who in self._storm.deletions)
+
+    def _is_gone(self, request: Request, now: float) -> bool:
+        """Whether a request is about a chat that its person has deleted."""
+        chat = _chat_of(request)
+        return chat is not None and chat[1] < self._deleted(chat[0], now)
 
     def _draw(self, process: Process, now: float) -> tuple[Answer, bool]:  # noqa: PLR0911 - one for each fault
         """What it answers, and whether that is lost on its way."""
@@ -186,12 +209,25 @@ def _recipient(request: Request, body: dict[str, object]) -> str:
     channel_data = body.get("channelData")
     if isinstance(channel_data, dict) and "channel" in channel_data:
         return recipient_key(RecipientKind.CHANNEL, str(channel_data["channel"]["id"]))
-    conversation = unquote(request.url.split("/conversations/")[1].removesuffix("/activities"))
+    chat = _chat_of(request)
+    if chat is not None:
+        return recipient_key(RecipientKind.USER, object_id(chat[0]))
+    return recipient_key(RecipientKind.CHAT, _conversation_of(request))
+
+
+def _conversation_of(request: Request) -> str:
+    return unquote(request.url.partition("/conversations/")[2].partition("/activities")[0])
+
+
+def _chat_of(request: Request) -> tuple[int, int] | None:
+    """The number of the person in whose chat with the bot something is done, and how many they had before it."""
+    conversation = _conversation_of(request)
     if (chat := CHAT_WITH_BOT.fullmatch(conversation)) is not None:
-        return recipient_key(RecipientKind.USER, chat[1])
-    if conversation.startswith("a:"):
-        return recipient_key(RecipientKind.USER, object_id(int(conversation[2:])))
-    return recipient_key(RecipientKind.CHAT, conversation)
+        return _number(chat[1]), 0
+    if not conversation.startswith("a:"):
+        return None
+    number, _, before = conversation[2:].partition(".")
+    return int(number), int(before or 0)
 
 
 def _number(member: str) -> int:

@@ -25,6 +25,7 @@ KNOBS = {
     "MOST_DUE": 200,
     "MOST_BATCHES": 12,
     "INSTALL_SIZE": 20,
+    "FIRST_INSTALL_SIZE": 5,
     "MOST_NAMES": 15,
     "AT_ONCE": 255,
 }

@@ -5,7 +5,7 @@ would show.
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -24,7 +24,8 @@ MOST_NAMED = 300
 
 def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Storm:
     """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
-    storm = with_directory(_with_rehearsals(_draw_storm(seed, people=people), people), people)
+    storm = _with_rehearsals(_draw_storm(seed, people=people), people)
+    storm = with_directory(_with_strangers(storm, people), people)
     if "revisions" not in excluded:
         return storm
     return replace(storm, asks=tuple(replace(ask, edit_after=(), recall_after=None) for ask in storm.asks))
@@ -124,6 +125,50 @@ def _with_rehearsals(storm: Storm, people: int) -> Storm:
         graph_blocks=blocks,
         knobs=storm.knobs | {"INSTALL_SIZE": dice.choice([1, 3, 20])} if storm.knobs else {},
     )
+
+
+def _with_strangers(storm: Storm, people: int) -> Storm:
+    """Draw from dice of their own who is asked for without having the app, and what their installs meet besides."""
+    dice = random.Random(f"strangers {storm.seed} {people}")
+    deletions = tuple(
+        (dice.uniform(0, storm.until), number)
+        for number in dice.sample(range(storm.installed), min(storm.installed, dice.choice([0, 0, 0, 1, 5])))
+    )
+    storm = replace(storm, deletions=deletions, told=dice.choice([0.0, 0.5, 1.0]))
+    if not storm.installing:
+        return storm
+    asks = storm.asks
+    if dice.random() < 0.5:
+        strangers = range(storm.installed, storm.installed + min(people, MOST_NAMED) // 2)
+        asks = tuple(replace(ask, users=_join(ask.users, _some(dice, strangers))) for ask in asks)
+    if dice.random() < 0.4:
+        # Several broadcasts meet at the same people.
+        asks = tuple(replace(ask, users=asks[0].users, at=asks[0].at + dice.choice([0.0, 1.0, 10.0])) for ask in asks)
+    blocks = tuple(
+        Window(start=dice.uniform(0, 60), length=dice.choice([1.0, 5.0, 60.0]))
+        for _ in range(dice.choice([0, 0, 0, 0, 1, 3]))
+    )
+    gaps = tuple(
+        Window(start=dice.uniform(0, 60), length=dice.choice([5.0, 60.0, 400.0]))
+        for _ in range(dice.choice([0, 0, 0, 0, 1, 2]))
+    )
+    knobs = {"FIRST_INSTALL_SIZE": dice.choice([1, 2, 5])} if storm.knobs else {}
+    return replace(
+        storm,
+        asks=asks,
+        deletions=(*deletions, *((dice.uniform(0, storm.until), user) for user in _some(dice, asks[0].users))),
+        graph_blocks=storm.graph_blocks + blocks,
+        catalog_gaps=gaps,
+        knobs=storm.knobs | knobs,
+    )
+
+
+def _some(dice: random.Random, numbers: Sequence[int]) -> tuple[int, ...]:
+    return tuple(dice.sample(numbers, min(len(numbers), dice.choice([0, 1, 5, 20]))))
+
+
+def _join(users: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(users + others))
 
 
 def _draw_knobs(dice: random.Random) -> dict[str, int]:

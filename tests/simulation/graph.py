@@ -5,14 +5,16 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from shared.domain.recipients import RecipientKind, recipient_key
 from shared.errors import TokenRefused, TokenUnavailable
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Request, Response
 from tests.simulation.directory import StormDirectory
 from tests.simulation.processes import Process
-from tests.simulation.storm import GRAPH_PASSING, GRAPH_REFUSALS, Storm, Window
+from tests.simulation.promises import Promises
+from tests.simulation.storm import APP_MISSING, CONSENT_MISSING, GRAPH_PASSING, GRAPH_REFUSALS, Storm, Window
 from tests.simulation.trace import Trace
-from tests.twins.graph import MemoryGraph
+from tests.twins.graph import MemoryGraph, refusal
 
 TOKEN_SECONDS = 3600.0
 
@@ -26,19 +28,28 @@ class StormGraph(MemoryGraph):
         *,
         dice: random.Random,
         trace: Trace,
+        promises: Promises,
+        tell: Callable[[str], None],
         running: Callable[[], Process],
         on_call: Callable[[str], None],
     ) -> None:
-        super().__init__(lag=storm.graph_lag)
+        """`tell` has the bot told, by Teams, that it was installed for a person."""
+        super().__init__()
         self.gives_app = storm.installing
         self._storm = storm
         self._dice = dice
         self._trace = trace
+        self._promises = promises
+        self._tell = tell
         self._running = running
         self._on_call = on_call
         self._directory = StormDirectory(storm, dice=dice, fault=lambda name: self._fault(running(), name))
         self._tokens: dict[str, float] = {}
         """When each process fetched its token, which has the permissions of that moment."""
+        self._fates: dict[str, str] = {}
+        """Why each person cannot be given the app while the storm goes on; empty where nothing keeps them from it."""
+        self._under_way_until: dict[str, float] = {}
+        self._installed_at: dict[str, float] = {}
 
     def next_page(self, request: Request, response: Response) -> Request | None:
         """As the client does it."""
@@ -60,11 +71,11 @@ class StormGraph(MemoryGraph):
             raise self._dice.choice([TokenRefused, TokenUnavailable])("the simulated provider refuses")
         if now - self._tokens.get(process.life.name, -TOKEN_SECONDS) >= TOKEN_SECONDS:
             self._tokens[process.life.name] = now
-        blocked = self._lacks(process, self._storm.graph_blocks)
-        answers = [self._one(process, request, stormy=stormy, blocked=blocked) for request in requests]
+        seconds = self._storm.connector_seconds * (0.6 + self._dice.expovariate(1.0))
+        answers = [self._one(process, request, stormy=stormy, seconds=seconds) for request in requests]
         about = Counter(f"{one.method} {each.status}" for one, each in zip(requests, answers, strict=True))
         self._trace.note(now, process.life.name, "graph", dict(about))
-        await asyncio.sleep(self._storm.connector_seconds * (0.6 + self._dice.expovariate(1.0)))
+        await asyncio.sleep(seconds)
         self._on_call("graph")
         return answers
 
@@ -77,25 +88,67 @@ class StormGraph(MemoryGraph):
         ]
         return any(window.covers(moment) for window in refusals for moment in moments)
 
-    def _one(self, process: Process, request: Request, *, stormy: bool, blocked: bool) -> Response:
+    def _one(self, process: Process, request: Request, *, stormy: bool, seconds: float) -> Response:
         storm, draw = self._storm, self._dice.random
         if request.kind is Kind.DIRECTORY:
             return self._directory.answer(request, is_refused=self._lacks(process, storm.directory_refusals))
-        if blocked and request.method == "POST":
-            self._fault(process, "graph_blocked")
-            return GRAPH_REFUSALS["consent_missing"]
-        if stormy and storm.graph_refused and request.method == "POST" and draw() < storm.graph_refused:
-            kind = self._dice.choice([name for name in GRAPH_REFUSALS if name != "consent_missing"])
-            self._fault(process, f"graph_{kind}")
-            return GRAPH_REFUSALS[kind]
         if stormy and storm.graph_passing and draw() < storm.graph_passing:
             self._fault(process, "graph_passing")
             return self._dice.choice(GRAPH_PASSING)
-        answer = self._answer(request)
+        person = request.path.split("/")[2]
+        if request.kind is Kind.INSTALLS_WRITE:
+            answer = self._refusal(process, person, stormy=stormy) or self._install(process, request, seconds=seconds)
+        else:
+            answer = self._lagging(process, request, person) or self._answer(request)
         if stormy and storm.graph_answer_lost and draw() < storm.graph_answer_lost:
             self._fault(process, "graph_answer_lost")
             return Response(status=0)
         return answer
+
+    def _refusal(self, process: Process, person: str, *, stormy: bool) -> Response | None:
+        """Why the person is not given the app; None where they may be given it, or have it."""
+        storm, now = self._storm, asyncio.get_running_loop().time()
+        if self._lacks(process, storm.graph_blocks):
+            self._fault(process, "graph_blocked")
+            return CONSENT_MISSING
+        if stormy and any(gap.covers(now) for gap in storm.catalog_gaps):
+            self._fault(process, "graph_app_missing")
+            return APP_MISSING
+        if not stormy or not storm.graph_refused or person in self._shown_at:
+            return None
+        if person not in self._fates:
+            is_refused = self._dice.random() < storm.graph_refused
+            self._fates[person] = self._dice.choice(list(GRAPH_REFUSALS)) if is_refused else ""
+        fate = self._fates[person]
+        if not fate:
+            return None
+        self._fault(process, f"graph_{fate}")
+        self._promises.refused_by_graph.add(recipient_key(RecipientKind.USER, person))
+        return GRAPH_REFUSALS[fate]
+
+    def _install(self, process: Process, request: Request, *, seconds: float) -> Response:
+        """Give somebody the app. Of two at once nothing is documented: here both are carried out."""
+        person, now = request.path.split("/")[2], asyncio.get_running_loop().time()
+        if now < self._under_way_until.get(person, 0.0):
+            self.installs[person] += 1
+            answer = Response(status=201)
+        else:
+            answer = self._answer(request)
+        if answer.status == 201:
+            self._under_way_until[person] = now + seconds
+            self._installed_at[person] = now
+            self._promises.installed(process, recipient_key(RecipientKind.USER, person), times=self.installs[person])
+            if self._storm.told and self._dice.random() < self._storm.told:
+                self._tell(person)
+        return answer
+
+    def _lagging(self, process: Process, request: Request, person: str) -> Response | None:
+        """What a list, or the chat, is like that does not know of an install yet: lists of many servers come and go."""
+        at, now = self._installed_at.get(person), asyncio.get_running_loop().time()
+        if at is None or now - at >= self._storm.graph_lag * self._dice.random():
+            return None
+        self._fault(process, "graph_lag")
+        return refusal(404, "NotFound") if "/chat" in request.path else Response(status=200, body={"value": []})
 
     def _fault(self, process: Process, name: str) -> None:
         self._trace.fault(asyncio.get_running_loop().time(), process.life.name, name)

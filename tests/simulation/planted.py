@@ -217,11 +217,10 @@ def skipped_counted_per_page() -> AbstractContextManager[object]:
 
 def exceptions_read_last() -> AbstractContextManager[object]:
     """Who is to be left out is read after the others were planned."""
-    sources = Audience.sources.fget
-    assert sources is not None
+    sources: property = vars(Audience)["sources"]
 
     def late(audience: Audience) -> tuple[Source, ...]:
-        return tuple(sorted(sources(audience), key=lambda source: source.is_exception))
+        return tuple(sorted(sources.__get__(audience), key=lambda source: source.is_exception))
 
     return patch.object(Audience, "sources", property(late))
 

@@ -5,8 +5,9 @@ that is being written.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 import orjson
 
@@ -26,13 +27,16 @@ from tests.simulation.storm import Ask
 AFTER_CANCEL = 10.0
 """Seconds after a cancel or an expiry until which something may still be posted."""
 FINAL = frozenset(outcome.value for outcome in Outcome if not outcome.is_open)
-GIVEN_UP_FOR_GOOD = frozenset(
-    outcome.value for outcome in Outcome if outcome.reason and outcome is not Outcome.ATTEMPTS_EXHAUSTED
-)
+GIVEN_UP_ON = frozenset(outcome.value for outcome in Outcome if outcome.reason)
+"""A storm is over before anybody was tried for a day."""
 PASSING_VERDICTS = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNREACHABLE, Verdict.ACCEPTED})
 """Words of Teams that give nobody a reason to give up."""
 SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
 GIVEN_UP = frozenset({Revised.ACTIVITY_GONE.value, Revised.FAILED.value})
+FROZEN_LATELY = 60.0
+"""Seconds after a thaw in which a process may still do what it was about to do."""
+FOUND_AGAIN_SECONDS = 5.0
+"""So much later a plan knows of a chat that was found again."""
 FRUITLESS_FAULTS = 5
 """A batch is set aside after so many claims without an answer, so at least so many faults explain one."""
 
@@ -47,6 +51,7 @@ class SeenRow:
     outcomes: str
     writer: str = ""
     lease: str = ""
+    planned_at: float = 0.0
     written_at: float = 0.0
     is_first: bool = False
     """Whether its recipients come first in a slow start."""
@@ -107,6 +112,14 @@ class Promises:
         """What Teams said last to a delivery."""
         self.not_opened: set[str] = set()
         """Recipients whose chat could not be created: nobody tells for which broadcast that was tried."""
+        self.refused_by_graph: set[str] = set()
+        """Recipients of whom Graph has said for good that they cannot be given the app."""
+        self.given: dict[str, float] = {}
+        """Recipients who were given the app, and when."""
+        self.deleted: set[tuple[str, str]] = set()
+        """Deliveries that have met a chat which its person had deleted."""
+        self.found_again: dict[str, float] = {}
+        """When a message last arrived in the new chat of somebody who had deleted theirs."""
         self.excused: set[tuple[str, str]] = set()
         """Deliveries whose doubling a fault explains."""
         self.writers: dict[str, Process] = {}
@@ -146,20 +159,11 @@ class Promises:
     def posted(self, process: Process, key: str, recipient: str, *, delivered: bool, uncertain: bool) -> None:
         """A request about a delivery reached the Connector. `uncertain` when its answer does not tell the outcome."""
         seen = self.by_key[key]
-        now = self._now()
         name = f"{recipient} of {key}"
         row, position = self.places[seen.id, recipient]
-        frozen_lately = now - process.thawed_at < 60.0
-        stopped_at = seen.stopped_at
-        if stopped_at is not None and now > stopped_at + AFTER_CANCEL and process.thawed_at < stopped_at:
-            self.fail(f"{name} was posted {now - stopped_at:.1f} s after its broadcast was stopped")
-        if seen.paused and now > seen.paused_since + AFTER_CANCEL and process.thawed_at < seen.paused_since:
-            self.fail(f"{name} was posted {now - seen.paused_since:.1f} s after its broadcast was paused")
-        if seen.ask is not None and seen.ask.mode is not Mode.SEND:
-            self.fail(f"{name} was posted in a rehearsal")
-        stop = self.stopped_since
-        if stop is not None and now > stop + AFTER_CANCEL and process.thawed_at < stop:
-            self.fail(f"{name} was posted {now - stop:.1f} s after its tenant was stopped")
+        frozen_lately = self._now() - process.thawed_at < FROZEN_LATELY
+        for objection in self._objections(process, seen):
+            self.fail(f"{name} was posted {objection}")
         stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
         if not stands and not frozen_lately:
             self.fail(f"{name} was posted while its row says {row.outcomes[position]!r}, without an intent of its own")
@@ -167,6 +171,8 @@ class Promises:
             return
         place = seen.id, recipient
         self.ledger[place] += 1
+        if place in self.deleted:
+            self.found_again[recipient] = self._now()
         if self.ledger[place] > 1:
             self.doubled += 1
             if seen.delivery is DeliveryMode.AT_MOST_ONCE:
@@ -175,6 +181,70 @@ class Promises:
                 self.fail(f"{name} was delivered twice, and no fault explains it")
         if uncertain:
             self.excused.add(place)
+
+    def _objections(self, process: Process, seen: SeenBroadcast) -> Iterator[str]:
+        """Why nothing may be done for a broadcast at this moment, by a process that was not frozen meanwhile."""
+        now = self._now()
+        moments = {"broadcast was stopped": seen.stopped_at, "tenant was stopped": self.stopped_since}
+        if seen.paused:
+            moments["broadcast was paused"] = seen.paused_since
+        for what, since in moments.items():
+            if since is not None and now > since + AFTER_CANCEL and process.thawed_at < since:
+                yield f"{now - since:.1f} s after its {what}"
+        if seen.ask is not None and seen.ask.mode is not Mode.SEND:
+            yield "in a rehearsal"
+
+    def installed(self, process: Process, recipient: str, *, times: int) -> None:
+        """Graph gave a person the app at the wish of a process, so often by now."""
+        self.given.setdefault(recipient, self._now())
+        if self._now() - process.thawed_at < FROZEN_LATELY:
+            return
+        if times > 1:
+            self.fail(f"{recipient} was given the app {times} times")
+        held = [
+            seen
+            for seen in self.broadcasts.values()
+            if (seen.id, recipient) in self.places and self._is_installing(process, *self.places[seen.id, recipient])
+        ]
+        if not held:
+            self.fail(f"{recipient} was given the app by a process that holds no batch for that")
+        objections = [next(self._objections(process, seen), "") for seen in held]
+        if objections and all(objections):
+            self.fail(f"{recipient} was given the app {objections[0]}")
+
+    def _is_installing(self, process: Process, row: SeenRow, position: int) -> bool:
+        is_held = bool(row.lease) and self.writers.get(row.writer) is process
+        return is_held and row.outcomes[position] == Outcome.AWAITING_INSTALL.value
+
+    def met_deleted(self, key: str, recipient: str) -> None:
+        """A message met a chat that its person has deleted: that is no reason to give up, but only once."""
+        seen = self.by_key[key]
+        place = seen.id, recipient
+        row, _ = self.places[place]
+        if place in self.deleted and place not in self.excused and not self.harm:
+            self.fail(f"{recipient} of {key}: the same deleted chat was met twice")
+        if not self.harm and row.planned_at > self.found_again.get(recipient, inf) + FOUND_AGAIN_SECONDS:
+            self.fail(f"{recipient} of {key}: a deleted chat was met although there was a new one")
+        if place in self.deleted:
+            self.verdicts[place] = Verdict.CONVERSATION_GONE
+        self.deleted.add(place)
+
+    def faults_of_installs(self) -> Iterator[str]:
+        """Who was given the app, at the very end, and no message followed that nothing else kept from them."""
+        for recipient in self.given:
+            places = [(seen, (seen.id, recipient)) for seen in self.broadcasts.values()]
+            if not any(
+                self.ledger[place] or seen.stopped_at is not None or self._is_refused(place)
+                for seen, place in places
+                if place in self.places
+            ):
+                yield f"{recipient} was given the app, and no message followed"
+
+    def _is_refused(self, place: tuple[str, str]) -> bool:
+        """Whether Teams' last word was a reason to give up."""
+        if place[1] in self.not_opened:
+            return True
+        return place in self.verdicts and self.verdicts[place] not in PASSING_VERDICTS
 
     def answered(self, key: str, recipient: str, verdict: Verdict) -> None:
         """Teams has decided on a call about a delivery, whether its answer arrives or not."""
@@ -316,12 +386,9 @@ class Promises:
             place = seen.id, row.recipients[position]
             if old in FINAL:
                 self.fail(f"{self._name(row)}: {place[1]} was final at {old!r} and became {new!r}")
-            if (
-                new in GIVEN_UP_FOR_GOOD
-                and place[1] not in self.not_opened
-                and self.verdicts.get(place) in PASSING_VERDICTS
-            ):
-                self.fail(f"{self._name(row)}: {place[1]} is given up, though Teams said {self.verdicts[place].name}")
+            if new in GIVEN_UP_ON and not self._is_refused(place) and place[1] not in self.refused_by_graph:
+                said = self.verdicts[place].name if place in self.verdicts else "nothing"
+                self.fail(f"{self._name(row)}: {place[1]} is given up as {new!r}, though Teams said {said}")
             is_pretended = seen.ask is not None and seen.ask.mode is Mode.SANDBOX
             if new == SENT and not self.ledger[place] and not is_pretended:
                 self.fail(f"{self._name(row)}: {place[1]} is called sent, and never arrived")
@@ -334,7 +401,12 @@ class Promises:
         recipients = tuple(recipient.key for recipient in codec.unpack_batch(stored, number).recipients)
         outcomes = str(operation.values["outcomes"])
         row = SeenRow(
-            broadcast=seen.id, number=number, recipients=recipients, outcomes=outcomes, written_at=self._now()
+            broadcast=seen.id,
+            number=number,
+            recipients=recipients,
+            outcomes=outcomes,
+            planned_at=self._now(),
+            written_at=self._now(),
         )
         if len(outcomes) != len(recipients):
             self.fail(f"{self._name(row)}: {len(recipients)} recipients have {len(outcomes)} outcomes")

@@ -27,8 +27,9 @@ GRAPH_REFUSALS = {
     "no_teams_license": refusal(403, "Forbidden", "Failed to get license information for the user."),
     "user_not_found": refusal(404, "NotFound", "User Id not found."),
     "gave_up": refusal(400, "BadRequest", "This will never be right."),
-    "consent_missing": refusal(403, "Forbidden", "Missing role permissions on the request."),
 }
+CONSENT_MISSING = refusal(403, "Forbidden", "Missing role permissions on the request.")
+APP_MISSING = refusal(404, "NotFound", "The app is not found in the catalog.")
 GRAPH_PASSING = (
     refusal(429, "TooManyRequests", retry_after=3.0),
     refusal(503, "ServiceUnavailable"),
@@ -42,7 +43,8 @@ FAULTS = (
     *("conflict", "write_late", "page_fails", "token_refused", "burst", "lone_throttled", "real_rate_lower"),
     *("slow_answer", "connector_answer_lost"),
     *("directory_passing", "directory_refused", "link_expired", "page_repeated"),
-    *("graph_passing", "graph_answer_lost", "graph_blocked", "graph_token_refused"),
+    *("graph_passing", "graph_answer_lost", "graph_blocked", "graph_app_missing"),
+    *("graph_lag", "graph_token_refused", "chat_deleted"),
     *("graph_blocked_by_policy", "graph_no_teams_license", "graph_user_not_found", "graph_gave_up"),
     *(f"answer_{verdict.name.lower()}" for verdict in (*REFUSALS, *PASSING)),
 )
@@ -173,6 +175,12 @@ class Storm:
     graph_answer_lost: float = 0.0
     graph_blocks: tuple[Window, ...] = ()
     """When consent is missing."""
+    catalog_gaps: tuple[Window, ...] = ()
+    """When the tenant's catalogue does not have the app."""
+    told: float = 0.0
+    """Of so many installs Teams tells the bot."""
+    deletions: tuple[tuple[float, int], ...] = ()
+    """When people delete their chats with the bot: the second, and the person's number."""
     tenant: Tenant | None = None
     """What the directory knows; None where no audience is read from it."""
     page_size: int = 999

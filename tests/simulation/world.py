@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from shared.domain.activities import timestamp
 from shared.domain.modes import Mode
 from shared.domain.recipients import RecipientKind, recipient_key
-from shared.domain.references import Reference, values_of
+from shared.domain.references import Reference, ReferenceChange, values_of
 from shared.domain.rehearsals import unpack_prospects
 from shared.storage import names
 from shared.storage.rows import upsert
@@ -77,7 +78,13 @@ class World:
             on_call=self._may_be_hit,
         )
         self.graph = StormGraph(
-            storm, dice=self.dice, trace=self.trace, running=self._running, on_call=self._may_be_hit
+            storm,
+            dice=self.dice,
+            trace=self.trace,
+            promises=self.promises,
+            tell=self._tell,
+            running=self._running,
+            on_call=self._may_be_hit,
         )
         for number in range(storm.installed):
             self.graph.has_app(object_id(number))
@@ -165,9 +172,8 @@ class World:
         left = [queue for queue in names.QUEUES if self.account.queue(queue).messages]
         if left:
             fail(f"messages are still put into {left}")
-        for person, number in self.graph.installs.items():
-            if number > 1:
-                fail(f"{person} was given the app {number} times")
+        for sentence in promises.faults_of_installs():
+            fail(sentence)
         throttled = self.connector.refused_by_bucket
         exact = not self.storm.clock_error and not self.storm.freezes
         if throttled and exact and not self.storm.is_throttling:
@@ -280,6 +286,26 @@ class World:
             await table.write(
                 TENANT, [upsert(recipient_key(RecipientKind.USER, object_id(number)), values_of(reference))]
             )
+
+    def _tell(self, person: str) -> None:
+        """Teams tells the bot of an install, in a moment and once: some process takes the activity."""
+        seconds = self.dice.choice([0.1, 1.0, 10.0])
+        self.loop.call_later(seconds, self._take_activity, person, context=self.host.world)
+
+    def _take_activity(self, person: str) -> None:
+        process = self.pick()
+        if process is None:
+            return
+        self.trace.fault(self.loop.time(), process.life.name, "install_told", person[-4:])
+        chat = self.connector.chat_of(int(person.rpartition("-")[2], 16))
+        at = timestamp(EPOCH + self.loop.time())
+        change = ReferenceChange(
+            tenant=TENANT,
+            key=recipient_key(RecipientKind.USER, person),
+            values=values_of(Reference(conversation=chat, service_url=SERVICE_URL, changed_at=at, seen_at=at)),
+            is_state_change=True,
+        )
+        process.spawn(process.app.conversations.keep(change))
 
     async def _tick(self) -> None:
         """The timer: one process sweeps each minute, unless the tick is lost."""
