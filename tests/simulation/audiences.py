@@ -80,8 +80,13 @@ def with_directory(storm: Storm, people: int) -> Storm:
     is_small = bool(storm.knobs)
     page_size = dice.choice([3, 10, 999]) if is_small else dice.choice([100, 999])
     sometimes = [0.0, 0.0, 0.1, 0.4]
-    refusals = (Window(start=dice.uniform(0, 60), length=dice.choice([5.0, 60.0, 400.0])),)
-    knobs = {"MOST_NAMES": dice.choice([2, 15]), "AT_ONCE": dice.choice([3, 255])}
+    refusals = (Window(start=dice.choice([0.0, dice.uniform(0, 60)]), length=dice.choice([5.0, 60.0, 400.0])),)
+    knobs = {
+        "MOST_NAMES": dice.choice([2, 15]),
+        "AT_ONCE": dice.choice([3, 255]),
+        "STEP_SECONDS": dice.choice([1, 20]),
+        "BUDGET_SECONDS": dice.choice([2, 60]),
+    }
     return replace(
         storm,
         asks=tuple(_draw_audience(dice, ask, tenant) for ask in storm.asks),
@@ -91,7 +96,7 @@ def with_directory(storm: Storm, people: int) -> Storm:
         page_repeated=dice.choice(sometimes),
         link_expired=dice.choice(sometimes),
         directory_passing=dice.choice(sometimes),
-        directory_refusals=refusals if dice.random() < 0.25 else (),
+        directory_refusals=refusals if dice.random() < 0.4 else (),
         shows_ids_alone=dice.random() < 0.5,
         knobs=storm.knobs | knobs if is_small else {},
     )

@@ -28,8 +28,11 @@ KNOBS = {
     "FIRST_INSTALL_SIZE": 5,
     "MOST_NAMES": 15,
     "AT_ONCE": 255,
+    "STEP_SECONDS": 20,
+    "BUDGET_SECONDS": 60,
 }
-"""The knobs with their values in the product: where a value has changed, the knob is no longer turned."""
+"""The knobs with their values in the product: where a value has changed, the knob is no longer turned. Names that stand
+for several things are those with this value: `AT_ONCE` of named people, `BUDGET_SECONDS` of the planner."""
 
 _HOUSES = ("shared.", "send_worker.", "messages.", "install_worker.", "tests.twins.")
 

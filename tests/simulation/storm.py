@@ -113,11 +113,6 @@ class Ask:
     ramp: Ramp | None = None
 
     @property
-    def reads_directory(self) -> bool:
-        """Whether its audience is read from Graph, wholly or in part."""
-        return bool(self.names or self.groups or self.everyone_in_tenant or self.but_names or self.but_groups)
-
-    @property
     def key(self) -> str:
         """Its idempotency key, which is also its text."""
         return f"ask-{self.number}"

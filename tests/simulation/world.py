@@ -182,7 +182,7 @@ class World:
     def _judge_one(self, ask: Ask, seen: SeenBroadcast) -> None:
         wanted, perhaps = self._wanted(ask), self._perhaps(ask)
         cursor = self.account.table(names.BROADCASTS).rows(seen.id)["cursor"]
-        if seen.stopped_at is None and ask.reads_directory:
+        if seen.finished_at is not None and seen.stopped_at is None:
             for sentence in told_faults(ask, self.promises.meant[ask.key], cursor):
                 self.promises.fail(sentence)
         if ask.mode is not Mode.DRY_RUN:

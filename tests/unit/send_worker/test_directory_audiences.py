@@ -77,6 +77,18 @@ def test_members_of_groups_and_named_people_get_one_delivery_each() -> None:
     in_a_world(scenario, graph=graph)
 
 
+def test_members_of_groups_inside_a_group_are_its_members() -> None:
+    graph = MemoryDirectory(groups={SALES: [*people(range(10)), STAFF], STAFF: people(range(5, 20))}, page_size=7)
+
+    async def scenario(world: World) -> None:
+        broadcast = await world.accept(groups=[SALES])
+        await plan_to_the_end(world, broadcast)
+
+        assert await planned(world, broadcast) == once(range(20))
+
+    in_a_world(scenario, graph=graph)
+
+
 def test_everyone_of_the_tenant_is_everyone_but_guests_and_disabled_accounts() -> None:
     graph = MemoryDirectory(people(range(2_500), guests=range(2_000, 2_450), disabled=range(2_440, 2_500)))
 
