@@ -53,7 +53,6 @@ class StormConnector:
         self._depth = 0.0 if believed is None else max(10.0, believed) if storm.real_rate == 1 else 3.0
         self._tokens = self._depth
         self._filled_at = 0.0
-        self.posts = 0
         self.refused_by_bucket = 0
         self.activities = 0
         self.lost: set[str] = set()
@@ -117,13 +116,12 @@ class StormConnector:
             self.lost.add(recipient)
         waits = self._draw_wait(process)
         lost = lost or waits > TIMEOUT
-        self.posts += 1
         self._trace.note(now, process.life.name, "post", f"{key} {recipient[-4:]} {answer.kind.name} lost={lost}")
         self.activities += 1
         activity = f"m{self.activities}"
-        if answer is GONE:
+        if answer is GONE and not lost:
             self._promises.met_deleted(key, recipient)
-        else:
+        elif answer is not GONE:
             self._promises.answered(key, recipient, answer.kind)
         self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)
         if delivered:

@@ -141,7 +141,7 @@ def _with_strangers(storm: Storm, people: int) -> Storm:
     if dice.random() < 0.5:
         strangers = range(storm.installed, storm.installed + min(people, MOST_NAMED) // 2)
         asks = tuple(replace(ask, users=_join(ask.users, _some(dice, strangers))) for ask in asks)
-    if dice.random() < 0.4:
+    if asks[0].users and dice.random() < 0.4:
         # Several broadcasts meet at the same people.
         asks = tuple(replace(ask, users=asks[0].users, at=asks[0].at + dice.choice([0.0, 1.0, 10.0])) for ask in asks)
     blocks = tuple(
