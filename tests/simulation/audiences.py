@@ -2,10 +2,12 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from shared.domain.outcomes import Outcome
 from shared.domain.pages import Skip, unpack_places, unpack_skipped
+from shared.domain.recipients import is_name
 from shared.storage.rows import Value
 from tests.simulation.storm import Ask, Storm, Window
 from tests.simulation.tenant import (
@@ -36,8 +38,8 @@ class Meant:
     """Who gets nothing, however else they are meant."""
     skipped: Counter[Skip] = field(default_factory=Counter)
     unknown_groups: int = 0
-    is_late: bool = False
-    """Whether somebody of those who are to be left out is not known from the start."""
+    known_at: float = 0.0
+    """When the directory knows everybody who is to be left out, in seconds from the start."""
 
 
 def meant_by(ask: Ask, tenant: Tenant) -> Meant:
@@ -52,8 +54,19 @@ def meant_by(ask: Ask, tenant: Tenant) -> Meant:
         left_out=frozenset(left_out),
         skipped=count_skipped(listed),
         unknown_groups=ask.groups.count(UNKNOWN_GROUP),
-        is_late=LATE_GROUP in ask.but_groups or LATE_NAME in ask.but_names,
+        known_at=tenant.late_at if LATE_GROUP in ask.but_groups or LATE_NAME in ask.but_names else 0.0,
     )
+
+
+def planned_faults(meant: Meant, planned: Mapping[str, str], *, now: float) -> Iterator[str]:
+    """What is wrong with recipients that are planned at this moment, each with its first outcome."""
+    if now < meant.known_at:
+        yield "planned while it was unknown who is to be left out"
+    for recipient, outcome in planned.items():
+        if recipient in meant.left_out:
+            yield f"{recipient} was to be left out"
+        if is_name(recipient) != (outcome == Outcome.USER_NOT_FOUND.value):
+            yield f"{recipient} was planned as {outcome!r}"
 
 
 def told_faults(ask: Ask, meant: Meant, cursor: Mapping[str, Value]) -> list[str]:

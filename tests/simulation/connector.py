@@ -120,7 +120,7 @@ class StormConnector:
         self.activities += 1
         activity = f"m{self.activities}"
         if answer is GONE and not lost:
-            self._promises.met_deleted(key, recipient)
+            self._promises.installs.met_deleted(key, recipient)
         elif answer is not GONE:
             self._promises.answered(key, recipient, answer.kind)
         self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)

@@ -10,8 +10,8 @@ from shared.errors import TokenRefused, TokenUnavailable
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Request, Response
 from tests.simulation.directory import StormDirectory
+from tests.simulation.installs import InstallPromises
 from tests.simulation.processes import Process
-from tests.simulation.promises import Promises
 from tests.simulation.storm import APP_MISSING, CONSENT_MISSING, GRAPH_PASSING, GRAPH_REFUSALS, Storm, Window
 from tests.simulation.trace import Trace
 from tests.twins.graph import MemoryGraph, refusal
@@ -28,7 +28,7 @@ class StormGraph(MemoryGraph):
         *,
         dice: random.Random,
         trace: Trace,
-        promises: Promises,
+        promises: InstallPromises,
         tell: Callable[[str], None],
         running: Callable[[], Process],
         on_call: Callable[[str], None],
@@ -123,7 +123,7 @@ class StormGraph(MemoryGraph):
         if not fate:
             return None
         self._fault(process, f"graph_{fate}")
-        self._promises.refused_by_graph.add(recipient_key(RecipientKind.USER, person))
+        self._promises.refused.add(recipient_key(RecipientKind.USER, person))
         return GRAPH_REFUSALS[fate]
 
     def _install(self, process: Process, request: Request, *, seconds: float) -> Response:

@@ -7,20 +7,19 @@ that is being written.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf
 
 import orjson
 
 from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
-from shared.domain.recipients import is_name
 from shared.domain.revisions import Revised
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import HEAD, content_key
 from shared.storage.rows import Operation, Row, Value, unpack_bytes
 from shared.teams.answers import Verdict
-from tests.simulation.audiences import Meant
+from tests.simulation.audiences import Meant, planned_faults
+from tests.simulation.installs import InstallPromises
 from tests.simulation.processes import Process
 from tests.simulation.storm import Ask
 
@@ -35,8 +34,6 @@ SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
 GIVEN_UP = frozenset({Revised.ACTIVITY_GONE.value, Revised.FAILED.value})
 FROZEN_LATELY = 60.0
 """Seconds after a thaw in which a process may still do what it was about to do."""
-FOUND_AGAIN_SECONDS = 5.0
-"""So much later a plan knows of a chat that was found again."""
 FRUITLESS_FAULTS = 5
 """A batch is set aside after so many claims without an answer, so at least so many faults explain one."""
 
@@ -96,13 +93,11 @@ class Promises:
 
     def __init__(self, *, epoch: float, now: Callable[[], float], on_broken: Callable[[str], None]) -> None:
         self._epoch = epoch
-        self._now = now
+        self.now = now
         self._on_broken = on_broken
         self.asks: dict[str, Ask] = {}
         self.meant: dict[str, Meant] = {}
         """Whom the asks mean, by their keys."""
-        self.late_at = 0.0
-        """When everybody who is to be left out is known."""
         self.broken: list[str] = []
         self.broadcasts: dict[str, SeenBroadcast] = {}
         self.by_key: dict[str, SeenBroadcast] = {}
@@ -112,14 +107,7 @@ class Promises:
         """What Teams said last to a delivery."""
         self.not_opened: set[str] = set()
         """Recipients whose chat could not be created: nobody tells for which broadcast that was tried."""
-        self.refused_by_graph: set[str] = set()
-        """Recipients of whom Graph has said for good that they cannot be given the app."""
-        self.given: dict[str, float] = {}
-        """Recipients who were given the app, and when."""
-        self.deleted: set[tuple[str, str]] = set()
-        """Deliveries that have met a chat which its person had deleted."""
-        self.found_again: dict[str, float] = {}
-        """When a message last arrived in the new chat of somebody who had deleted theirs."""
+        self.installs = InstallPromises(self)
         self.excused: set[tuple[str, str]] = set()
         """Deliveries whose doubling a fault explains."""
         self.writers: dict[str, Process] = {}
@@ -161,8 +149,8 @@ class Promises:
         seen = self.by_key[key]
         name = f"{recipient} of {key}"
         row, position = self.places[seen.id, recipient]
-        frozen_lately = self._now() - process.thawed_at < FROZEN_LATELY
-        for objection in self._objections(process, seen):
+        frozen_lately = self.now() - process.thawed_at < FROZEN_LATELY
+        for objection in self.objections(process, seen):
             self.fail(f"{name} was posted {objection}")
         stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
         if not stands and not frozen_lately:
@@ -171,8 +159,7 @@ class Promises:
             return
         place = seen.id, recipient
         self.ledger[place] += 1
-        if place in self.deleted:
-            self.found_again[recipient] = self._now()
+        self.installs.delivered(place)
         if self.ledger[place] > 1:
             self.doubled += 1
             if seen.delivery is DeliveryMode.AT_MOST_ONCE:
@@ -182,9 +169,9 @@ class Promises:
         if uncertain:
             self.excused.add(place)
 
-    def _objections(self, process: Process, seen: SeenBroadcast) -> Iterator[str]:
+    def objections(self, process: Process, seen: SeenBroadcast) -> Iterator[str]:
         """Why nothing may be done for a broadcast at this moment, by a process that was not frozen meanwhile."""
-        now = self._now()
+        now = self.now()
         moments = {"broadcast was stopped": seen.stopped_at, "tenant was stopped": self.stopped_since}
         if seen.paused:
             moments["broadcast was paused"] = seen.paused_since
@@ -194,53 +181,7 @@ class Promises:
         if seen.ask is not None and seen.ask.mode is not Mode.SEND:
             yield "in a rehearsal"
 
-    def installed(self, process: Process, recipient: str, *, times: int) -> None:
-        """Graph gave a person the app at the wish of a process, so often by now."""
-        self.given.setdefault(recipient, self._now())
-        if self._now() - process.thawed_at < FROZEN_LATELY:
-            return
-        if times > 1:
-            self.fail(f"{recipient} was given the app {times} times")
-        held = [
-            seen
-            for seen in self.broadcasts.values()
-            if (seen.id, recipient) in self.places and self._is_installing(process, *self.places[seen.id, recipient])
-        ]
-        if not held:
-            self.fail(f"{recipient} was given the app by a process that holds no batch for that")
-        objections = [next(self._objections(process, seen), "") for seen in held]
-        if objections and all(objections):
-            self.fail(f"{recipient} was given the app {objections[0]}")
-
-    def _is_installing(self, process: Process, row: SeenRow, position: int) -> bool:
-        is_held = bool(row.lease) and self.writers.get(row.writer) is process
-        return is_held and row.outcomes[position] == Outcome.AWAITING_INSTALL.value
-
-    def met_deleted(self, key: str, recipient: str) -> None:
-        """A message met a chat that its person has deleted: that is no reason to give up, but only once."""
-        seen = self.by_key[key]
-        place = seen.id, recipient
-        row, _ = self.places[place]
-        if place in self.deleted and place not in self.excused and not self.harm:
-            self.fail(f"{recipient} of {key}: the same deleted chat was met twice")
-        if not self.harm and row.planned_at > self.found_again.get(recipient, inf) + FOUND_AGAIN_SECONDS:
-            self.fail(f"{recipient} of {key}: a deleted chat was met although there was a new one")
-        if place in self.deleted:
-            self.verdicts[place] = Verdict.CONVERSATION_GONE
-        self.deleted.add(place)
-
-    def faults_of_installs(self) -> Iterator[str]:
-        """Who was given the app, at the very end, and no message followed that nothing else kept from them."""
-        for recipient in self.given:
-            places = [(seen, (seen.id, recipient)) for seen in self.broadcasts.values()]
-            if not any(
-                self.ledger[place] or seen.stopped_at is not None or self._is_refused(place)
-                for seen, place in places
-                if place in self.places
-            ):
-                yield f"{recipient} was given the app, and no message followed"
-
-    def _is_refused(self, place: tuple[str, str]) -> bool:
+    def is_refused(self, place: tuple[str, str]) -> bool:
         """Whether Teams' last word was a reason to give up."""
         if place[1] in self.not_opened:
             return True
@@ -296,10 +237,10 @@ class Promises:
             seen = self._new_broadcast(broadcast, values)
         if "cancelled_at" in values and seen.cancelled_at is None:
             # The moment at which everybody can know of it.
-            seen.cancelled_at = self._now()
+            seen.cancelled_at = self.now()
         if "paused" in values:
             if values["paused"] and not seen.paused:
-                seen.paused_since = self._now()
+                seen.paused_since = self.now()
             seen.paused = str(values["paused"])
         seen.revision = int(values.get("revision", seen.revision))
         seen.recalled = bool(values.get("recalled", seen.recalled))
@@ -320,7 +261,7 @@ class Promises:
             ask=self.asks.get(str(values["key"])),
             delivery=DeliveryMode(str(values["delivery"])),
             expires_at=None if expires_at is None else float(expires_at) - self._epoch,
-            accepted_at=self._now(),
+            accepted_at=self.now(),
         )
         if seen.key in self.by_key:
             self.fail(f"{seen.key} became two broadcasts")
@@ -355,12 +296,12 @@ class Promises:
             self._changed_outcomes(seen, row, outcomes)
         row.lease = str(values.get("lease", row.lease))
         row.was_tried = row.was_tried or not values.get("placed", True)
-        row.written_at = self._now()
+        row.written_at = self.now()
 
     def _changed_hands(self, seen: SeenBroadcast, row: SeenRow, writer: str) -> None:
         if writer in row.former:
             self.fail(f"{self._name(row)}: written under the lease of a claim that was followed by another")
-        age = self._now() - row.written_at
+        age = self.now() - row.written_at
         if row.lease and age <= LEASE_SECONDS:
             self.fail(f"{self._name(row)}: claimed while a lease of {age:.1f} s was live")
         if SENDING in row.outcomes:
@@ -386,7 +327,7 @@ class Promises:
             place = seen.id, row.recipients[position]
             if old in FINAL:
                 self.fail(f"{self._name(row)}: {place[1]} was final at {old!r} and became {new!r}")
-            if new in GIVEN_UP_ON and not self._is_refused(place) and place[1] not in self.refused_by_graph:
+            if new in GIVEN_UP_ON and not self.is_refused(place) and place[1] not in self.installs.refused:
                 said = self.verdicts[place].name if place in self.verdicts else "nothing"
                 self.fail(f"{self._name(row)}: {place[1]} is given up as {new!r}, though Teams said {said}")
             is_pretended = seen.ask is not None and seen.ask.mode is Mode.SANDBOX
@@ -405,13 +346,16 @@ class Promises:
             number=number,
             recipients=recipients,
             outcomes=outcomes,
-            planned_at=self._now(),
-            written_at=self._now(),
+            planned_at=self.now(),
+            written_at=self.now(),
         )
         if len(outcomes) != len(recipients):
             self.fail(f"{self._name(row)}: {len(recipients)} recipients have {len(outcomes)} outcomes")
         self._check_slow_start(seen, row)
-        self._check_audience(seen, row)
+        if seen.key in self.meant:
+            planned = dict(zip(recipients, outcomes, strict=False))
+            for fault in planned_faults(self.meant[seen.key], planned, now=self.now()):
+                self.fail(f"{self._name(row)}: {fault}")
         for position, recipient in enumerate(recipients):
             if (seen.id, recipient) in self.places:
                 self.fail(f"{self._name(row)}: {recipient} was planned before")
@@ -427,7 +371,7 @@ class Promises:
         if ramp is None:
             return
         if planned + len(row.recipients) <= ramp.people:
-            row.is_first, seen.first_planned_at = True, self._now()
+            row.is_first, seen.first_planned_at = True, self.now()
             return
         if planned < ramp.people:
             self.fail(f"{self._name(row)}: {planned + len(row.recipients)} are planned first, not {ramp.people}")
@@ -435,21 +379,9 @@ class Promises:
             self.fail(f"{self._name(row)}: planned before the first {ramp.people} were tried")
         if any(Outcome.PENDING.value in other.outcomes for other in seen.rows.values() if other.is_first):
             self.fail(f"{self._name(row)}: planned before the message of each of the first {ramp.people} was tried")
-        waited = self._now() - seen.first_planned_at
+        waited = self.now() - seen.first_planned_at
         if waited < ramp.wait - 1.0:
             self.fail(f"{self._name(row)}: planned {waited:.1f} s after the first, not {ramp.wait:.0f}")
-
-    def _check_audience(self, seen: SeenBroadcast, row: SeenRow) -> None:
-        meant = self.meant.get(seen.key)
-        if meant is None:
-            return
-        if meant.is_late and self._now() < self.late_at:
-            self.fail(f"{self._name(row)}: planned while it was unknown who is to be left out")
-        for recipient, outcome in zip(row.recipients, row.outcomes, strict=True):
-            if recipient in meant.left_out:
-                self.fail(f"{self._name(row)}: {recipient} was to be left out")
-            if is_name(recipient) != (outcome == Outcome.USER_NOT_FOUND.value):
-                self.fail(f"{self._name(row)}: {recipient} was planned as {outcome!r}")
 
     def _name(self, row: SeenRow) -> str:
         return f"batch {row.number} of {self.broadcasts[row.broadcast].key}"

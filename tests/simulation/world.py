@@ -81,7 +81,7 @@ class World:
             storm,
             dice=self.dice,
             trace=self.trace,
-            promises=self.promises,
+            promises=self.promises.installs,
             tell=self._tell,
             running=self._running,
             on_call=self._may_be_hit,
@@ -106,7 +106,6 @@ class World:
         )
         tenant = storm.tenant or Tenant()
         self.promises.meant = {ask.key: meant_by(ask, tenant) for ask in storm.asks}
-        self.promises.late_at = tenant.late_at
         self._background: list[asyncio.Task[None]] = []
         self._callers: list[asyncio.Task[None]] = []
         self._cuts, self._freezes = storm.cuts, storm.freezes
@@ -172,7 +171,7 @@ class World:
         left = [queue for queue in names.QUEUES if self.account.queue(queue).messages]
         if left:
             fail(f"messages are still put into {left}")
-        for sentence in promises.faults_of_installs():
+        for sentence in promises.installs.faults():
             fail(sentence)
         throttled = self.connector.refused_by_bucket
         exact = not self.storm.clock_error and not self.storm.freezes

@@ -1,0 +1,89 @@
+"""What Herald promises of people who are given the app, and of those who deleted their chats with the bot."""
+
+from collections.abc import Iterator
+from math import inf
+from typing import TYPE_CHECKING
+
+from shared.domain.outcomes import Outcome
+from shared.teams.answers import Verdict
+from tests.simulation.processes import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.promises import Promises, SeenBroadcast, SeenRow
+
+FROZEN_LATELY = 60.0
+"""Seconds after a thaw in which a process may still do what it was about to do."""
+FOUND_AGAIN_SECONDS = 5.0
+"""So much later a plan knows of a chat that was found again."""
+
+
+class InstallPromises:
+    """A part of the promises, with their picture of the tables at hand."""
+
+    def __init__(self, promises: "Promises") -> None:
+        self._promises = promises
+        self.refused: set[str] = set()
+        """Recipients of whom Graph has said for good that they cannot be given the app."""
+        self._given: dict[str, None] = {}
+        """Recipients who were given the app."""
+        self._deleted: set[tuple[str, str]] = set()
+        """Deliveries that have met a chat which its person had deleted."""
+        self._found_again: dict[str, float] = {}
+        """When a message last arrived in the new chat of somebody who had deleted theirs."""
+
+    def installed(self, process: Process, recipient: str, *, times: int) -> None:
+        """Graph gave a person the app at the wish of a process, so often by now."""
+        promises = self._promises
+        self._given[recipient] = None
+        if promises.now() - process.thawed_at < FROZEN_LATELY:
+            return
+        if times > 1:
+            promises.fail(f"{recipient} was given the app {times} times")
+        held = [seen for seen, row, position in self._places(recipient) if self._is_at(process, row, position)]
+        if not held:
+            promises.fail(f"{recipient} was given the app by a process that holds no batch for that")
+        objections = [next(promises.objections(process, seen), "") for seen in held]
+        if objections and all(objections):
+            promises.fail(f"{recipient} was given the app {objections[0]}")
+
+    def met_deleted(self, key: str, recipient: str) -> None:
+        """A message met a chat that its person has deleted: that is no reason to give up, but only once."""
+        promises = self._promises
+        seen = promises.by_key[key]
+        place = seen.id, recipient
+        row, _ = promises.places[place]
+        if not promises.harm:
+            if place in self._deleted and place not in promises.excused:
+                promises.fail(f"{recipient} of {key}: the same deleted chat was met twice")
+            if row.planned_at > self._found_again.get(recipient, inf) + FOUND_AGAIN_SECONDS:
+                promises.fail(f"{recipient} of {key}: a deleted chat was met although there was a new one")
+        if place in self._deleted:
+            promises.verdicts[place] = Verdict.CONVERSATION_GONE
+        self._deleted.add(place)
+
+    def delivered(self, place: tuple[str, str]) -> None:
+        """A message arrived."""
+        if place in self._deleted:
+            self._found_again[place[1]] = self._promises.now()
+
+    def faults(self) -> Iterator[str]:
+        """Who was given the app, at the very end, and no message followed that nothing else kept from them."""
+        promises = self._promises
+        for recipient in self._given:
+            if not any(
+                promises.ledger[seen.id, recipient]
+                or seen.stopped_at is not None
+                or promises.is_refused((seen.id, recipient))
+                for seen, _, _ in self._places(recipient)
+            ):
+                yield f"{recipient} was given the app, and no message followed"
+
+    def _places(self, recipient: str) -> "Iterator[tuple[SeenBroadcast, SeenRow, int]]":
+        for seen in self._promises.broadcasts.values():
+            place = self._promises.places.get((seen.id, recipient))
+            if place is not None:
+                yield seen, *place
+
+    def _is_at(self, process: Process, row: "SeenRow", position: int) -> bool:
+        is_held = bool(row.lease) and self._promises.writers.get(row.writer) is process
+        return is_held and row.outcomes[position] == Outcome.AWAITING_INSTALL.value
