@@ -152,11 +152,13 @@ def _with_strangers(storm: Storm, people: int) -> Storm:
         Window(start=dice.uniform(0, 60), length=dice.choice([5.0, 60.0, 400.0]))
         for _ in range(dice.choice([0, 0, 0, 0, 1, 2]))
     )
+    # Nobody deletes a chat twice, so that it is found again for good.
+    others = [user for user in asks[0].users if user not in {who for _, who in deletions}]
     knobs = {"FIRST_INSTALL_SIZE": dice.choice([1, 2, 5])} if storm.knobs else {}
     return replace(
         storm,
         asks=asks,
-        deletions=(*deletions, *((dice.uniform(0, storm.until), user) for user in _some(dice, asks[0].users))),
+        deletions=(*deletions, *((dice.uniform(0, storm.until), user) for user in _some(dice, others))),
         graph_blocks=storm.graph_blocks + blocks,
         catalog_gaps=gaps,
         knobs=storm.knobs | knobs,
