@@ -95,6 +95,9 @@ class StormGraph(MemoryGraph):
         if stormy and storm.graph_passing and draw() < storm.graph_passing:
             self._fault(process, "graph_passing")
             return self._dice.choice(GRAPH_PASSING)
+        if self._lacks(process, storm.graph_blocks):
+            self._fault(process, "graph_blocked")
+            return CONSENT_MISSING
         person = request.path.split("/")[2]
         if request.kind is Kind.INSTALLS_WRITE:
             answer = self._refusal(process, person, stormy=stormy) or self._install(process, request, seconds=seconds)
@@ -108,9 +111,6 @@ class StormGraph(MemoryGraph):
     def _refusal(self, process: Process, person: str, *, stormy: bool) -> Response | None:
         """Why the person is not given the app; None where they may be given it, or have it."""
         storm, now = self._storm, asyncio.get_running_loop().time()
-        if self._lacks(process, storm.graph_blocks):
-            self._fault(process, "graph_blocked")
-            return CONSENT_MISSING
         if stormy and any(gap.covers(now) for gap in storm.catalog_gaps):
             self._fault(process, "graph_app_missing")
             return APP_MISSING

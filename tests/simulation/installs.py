@@ -73,8 +73,9 @@ class InstallPromises:
             if not any(
                 promises.ledger[seen.id, recipient]
                 or seen.stopped_at is not None
+                or row.outcomes[position] == Outcome.UNCERTAIN.value
                 or promises.is_refused((seen.id, recipient))
-                for seen, _, _ in self._places(recipient)
+                for seen, row, position in self._places(recipient)
             ):
                 yield f"{recipient} was given the app, and no message followed"
 

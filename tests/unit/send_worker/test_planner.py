@@ -281,6 +281,25 @@ def test_a_planner_whose_time_is_up_nudges_itself() -> None:
     in_a_world(scenario)
 
 
+def test_a_plan_goes_on_also_where_reading_its_runs_takes_all_of_a_planners_time() -> None:
+    async def scenario(world: World) -> None:
+        await world.install(range(1_500))
+        broadcast = await world.accept(everyone=True)
+
+        async def slow(call: Call) -> None:
+            if call.moment is Moment.BEFORE and call.verb == "get":
+                await asyncio.sleep(25)
+
+        world.account.use_hook(slow)
+        for _ in range(10):
+            await a_planner(world).handle(broadcast)
+
+        world.account.use_hook(yielding)
+        await assert_complete(world, broadcast, range(1_500))
+
+    in_a_world(scenario)
+
+
 @pytest.mark.parametrize("at", [0.5, 3.0, 6.0])
 def test_a_cancelled_plan_stops(at: float) -> None:
     async def scenario(world: World) -> None:
