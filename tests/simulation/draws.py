@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from shared.domain.broadcasts import DeliveryMode, Priority
-from shared.domain.rehearsals import Mode, Ramp
+from shared.domain.modes import Mode
+from shared.domain.rehearsals import Ramp
 from tests.simulation.audiences import with_directory
 from tests.simulation.storm import EXCLUDED, Ask, Storm, Window
 

@@ -100,7 +100,7 @@ class StormGraph(MemoryGraph):
             return CONSENT_MISSING
         person = request.path.split("/")[2]
         if request.kind is Kind.INSTALLS_WRITE:
-            answer = self._refusal(process, person, stormy=stormy) or self._install(process, request, seconds=seconds)
+            answer = self._refusal(process, person, stormy=stormy) or self._give(process, request, seconds=seconds)
         else:
             answer = self._lagging(process, request, person) or self._answer(request)
         if stormy and storm.graph_answer_lost and draw() < storm.graph_answer_lost:
@@ -126,7 +126,7 @@ class StormGraph(MemoryGraph):
         self._promises.refused.add(recipient_key(RecipientKind.USER, person))
         return GRAPH_REFUSALS[fate]
 
-    def _install(self, process: Process, request: Request, *, seconds: float) -> Response:
+    def _give(self, process: Process, request: Request, *, seconds: float) -> Response:
         """Give somebody the app. Of two at once nothing is documented: here both are carried out."""
         person, now = request.path.split("/")[2], asyncio.get_running_loop().time()
         if now < self._under_way_until.get(person, 0.0):

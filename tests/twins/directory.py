@@ -67,7 +67,7 @@ class MemoryDirectory(MemoryGraph):
     ) -> None:
         super().__init__(latency=latency)
         self.users = list(users)
-        self.groups = {name: list(members) for name, members in (groups or {}).items()}
+        self.groups = dict[str, Sequence[Account | str]](groups or {})
         self.asked: list[str] = []
         """The paths of all requests for pages."""
         self.is_readable = True
