@@ -62,8 +62,9 @@ WISHES = (
     "directory",
 )
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
-EXCLUDED: frozenset[str] = frozenset()
-"""Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be."""
+EXCLUDED: frozenset[str] = frozenset({"told_while_blocked"})
+"""Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be, and that
+Teams tells of installs while the tenant's are blocked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
