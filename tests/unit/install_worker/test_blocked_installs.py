@@ -1,0 +1,26 @@
+"""What a tenant's block does to people who come to the app by another way meanwhile."""
+
+import asyncio
+
+import pytest
+
+from shared.domain.outcomes import State
+from tests.twins.graph import MemoryGraph, refusal
+from tests.twins.world import World, in_a_world
+
+
+@pytest.mark.xfail(strict=True, reason="a batch that needs nothing of Graph any more uses up the probe of five minutes")
+def test_who_comes_to_the_app_by_another_way_does_not_wait_for_the_block() -> None:
+    missing = refusal(403, "Forbidden", "Missing role permissions on the request.")
+
+    async def scenario(world: World) -> None:
+        world.start()
+        broadcast = await world.accept(users=range(60))
+        await asyncio.sleep(30)
+        await world.install(range(60))
+        seconds = await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 60}
+        assert seconds < 600
+
+    in_a_world(scenario, graph=MemoryGraph(rule=lambda request, _: missing if request.method == "POST" else None))
