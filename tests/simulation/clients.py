@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from shared.domain.modes import Mode
+from shared.domain.modes import SILENT, Mode
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.errors import InvalidRequest, StorageError
 from shared.storage import names
@@ -99,6 +99,9 @@ class Clients:
         if ask.by_queue:
             await self._account.queue(names.BROADCAST_QUEUE).put(body)
             return
+        if ask.mode in SILENT:
+            await self._until_answered(lambda process: process.installs.create(body, key_header=None, url=URL))
+            return
         await self._until_answered(lambda process: process.api.create(body, key_header=None, url=URL))
 
     async def _cancel(self, ask: Ask, after: float) -> None:
@@ -189,21 +192,17 @@ def _document(ask: Ask) -> dict[str, Any]:
         "everyone": "tenant" if ask.everyone_in_tenant else "installed" if ask.everyone else None,
         "except": {name: value for name, value in left_out.items() if value},
     }
-    options: dict[str, Any] = {"delivery": ask.delivery.value, "priority": ask.priority.value}
-    if ask.expires_after is not None:
-        options["expires_after"] = f"PT{ask.expires_after:.0f}S"
+    audience = {name: value for name, value in audience.items() if value}
+    document = {"version": 1, "key": ask.key, "tenant": TENANT, "audience": audience}
+    life = {} if ask.expires_after is None else {"expires_after": f"PT{ask.expires_after:.0f}S"}
+    if ask.mode in SILENT:
+        return document | {"action": ask.mode.value, "options": life}
+    options: dict[str, Any] = {"delivery": ask.delivery.value, "priority": ask.priority.value, **life}
     if ask.mode is not Mode.SEND:
         options["mode"] = ask.mode.value
     if ask.ramp is not None:
         options["ramp"] = {"people": ask.ramp.people, "wait": f"PT{ask.ramp.wait:.0f}S"}
-    return {
-        "version": 1,
-        "key": ask.key,
-        "tenant": TENANT,
-        "audience": {name: value for name, value in audience.items() if value},
-        "content": {"text": ask.key},
-        "options": options,
-    }
+    return document | {"content": {"text": ask.key}, "options": options}
 
 
 def _thread(domain: str, number: int) -> str:

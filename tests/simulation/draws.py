@@ -26,7 +26,7 @@ MOST_NAMED = 300
 def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EXCLUDED) -> Storm:
     """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
     storm = _with_rehearsals(_draw_storm(seed, people=people), people)
-    storm = with_directory(_with_strangers(storm, people), people)
+    storm = _with_silence(with_directory(_with_strangers(storm, people), people))
     if "told_while_blocked" in excluded and (storm.graph_blocks or storm.catalog_gaps or storm.token_windows):
         storm = replace(storm, told=0.0)
     if "revisions" not in excluded:
@@ -166,6 +166,32 @@ def _with_strangers(storm: Storm, people: int) -> Storm:
         catalog_gaps=gaps,
         knobs=storm.knobs | knobs,
     )
+
+
+def _with_silence(storm: Storm) -> Storm:
+    """Draw from dice of their own storms in which one ask sees to the app without a message, or chats are given it."""
+    dice = random.Random(f"silence {storm.seed} {len(storm.asks)}")
+    if not storm.installing:
+        return storm
+    storm = replace(storm, scopes=dice.choice(["personal", "personal,groupChat"]), outdated=dice.choice([0, 1, 20]))
+    place = dice.randrange(len(storm.asks))
+    ask = storm.asks[place]
+    has_people = ask.users or ask.names or ask.groups or ask.everyone or ask.everyone_in_tenant
+    if dice.random() >= 0.35 or not has_people:
+        return storm
+    silent = replace(
+        ask,
+        mode=dice.choice([Mode.INSTALL, Mode.UPGRADE, Mode.REMOVE]),
+        delivery=DeliveryMode.AT_LEAST_ONCE,
+        priority=Priority.NORMAL,
+        by_queue=False,
+        channels=0,
+        chats=ask.chats if "groupChat" in storm.scopes else 0,
+        ramp=None,
+        edit_after=(),
+        recall_after=None,
+    )
+    return replace(storm, asks=(*storm.asks[:place], silent, *storm.asks[place + 1 :]))
 
 
 def _some(dice: random.Random, numbers: Sequence[int]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from tests.simulation.installs import InstallPromises
 from tests.simulation.processes import Process
 from tests.simulation.storm import APP_MISSING, CONSENT_MISSING, GRAPH_PASSING, GRAPH_REFUSALS, Storm, Window
 from tests.simulation.trace import Trace
-from tests.twins.graph import MemoryGraph, refusal
+from tests.twins.graph import MemoryGraph, holder_of, refusal
 
 TOKEN_SECONDS = 3600.0
 
@@ -34,7 +34,8 @@ class StormGraph(MemoryGraph):
         on_call: Callable[[str], None],
     ) -> None:
         """`tell` has the bot told, by Teams, that it was installed for a person."""
-        super().__init__()
+        super().__init__(scopes=storm.scopes)
+        self.newest = "2.0.0"
         self.gives_app = storm.installing
         self._storm = storm
         self._dice = dice
@@ -50,6 +51,16 @@ class StormGraph(MemoryGraph):
         """Why each person cannot be given the app while the storm goes on; empty where nothing keeps them from it."""
         self._under_way_until: dict[str, float] = {}
         self._installed_at: dict[str, float] = {}
+
+    def has_app(self, object_id: str) -> None:
+        """Somebody has the app from the start."""
+        super().has_app(object_id)
+        self._promises.has_since[_key_of(object_id)] = 0.0
+
+    def has_old_app(self, object_id: str) -> None:
+        """Somebody has an older version of it."""
+        self.versions[object_id] = "1.0.0"
+        self._promises.outdated.add(_key_of(object_id))
 
     def next_page(self, request: Request, response: Response) -> Request | None:
         """As the client does it."""
@@ -98,11 +109,12 @@ class StormGraph(MemoryGraph):
         if self._lacks(process, storm.graph_blocks):
             self._fault(process, "graph_blocked")
             return CONSENT_MISSING
-        person = request.path.split("/")[2]
+        holder = holder_of(request)
         if request.kind is Kind.INSTALLS_WRITE:
-            answer = self._refusal(process, person, stormy=stormy) or self._give(process, request, seconds=seconds)
+            answer = self._refusal(process, holder, stormy=stormy) or self._give(process, request, seconds=seconds)
         else:
-            answer = self._lagging(process, request, person) or self._answer(request)
+            answer = self._lagging(process, request, holder) or self._answer(request)
+            self._note_change(request, holder)
         if stormy and storm.graph_answer_lost and draw() < storm.graph_answer_lost:
             self._fault(process, "graph_answer_lost")
             return Response(status=0)
@@ -123,24 +135,33 @@ class StormGraph(MemoryGraph):
         if not fate:
             return None
         self._fault(process, f"graph_{fate}")
-        self._promises.refused.add(recipient_key(RecipientKind.USER, person))
+        self._promises.refused.add(_key_of(person))
         return GRAPH_REFUSALS[fate]
 
     def _give(self, process: Process, request: Request, *, seconds: float) -> Response:
         """Give somebody the app. Of two at once nothing is documented: here both are carried out."""
-        person, now = request.path.split("/")[2], asyncio.get_running_loop().time()
-        if now < self._under_way_until.get(person, 0.0):
-            self.installs[person] += 1
+        holder, now = holder_of(request), asyncio.get_running_loop().time()
+        if now < self._under_way_until.get(holder, 0.0):
+            self.installs[holder] += 1
             answer = Response(status=201)
         else:
             answer = self._answer(request)
         if answer.status == 201:
-            self._under_way_until[person] = now + seconds
-            self._installed_at[person] = now
-            self._promises.installed(process, recipient_key(RecipientKind.USER, person), times=self.installs[person])
-            if self._storm.told and self._dice.random() < self._storm.told:
-                self._tell(person)
+            self._under_way_until[holder] = now + seconds
+            self._installed_at[holder] = now
+            self._promises.installed(process, _key_of(holder), times=self.installs[holder])
+            is_told = self._storm.told and self._dice.random() < self._storm.told
+            if is_told and holder.startswith("0"):
+                self._tell(holder)
         return answer
+
+    def _note_change(self, request: Request, holder: str) -> None:
+        """An installation was removed or brought up to date."""
+        if request.method == "DELETE" and holder not in self._shown_at:
+            self.installs[holder] = 0
+            self._promises.lost_app(_key_of(holder))
+        if request.method == "POST":
+            self._promises.outdated.discard(_key_of(holder))
 
     def _lagging(self, process: Process, request: Request, person: str) -> Response | None:
         """What a list, or the chat, is like that does not know of an install yet: lists of many servers come and go."""
@@ -152,3 +173,8 @@ class StormGraph(MemoryGraph):
 
     def _fault(self, process: Process, name: str) -> None:
         self._trace.fault(asyncio.get_running_loop().time(), process.life.name, name)
+
+
+def _key_of(holder: str) -> str:
+    """The recipient key of a person, by object id, or of a group chat."""
+    return recipient_key(RecipientKind.CHAT if holder.startswith("19:") else RecipientKind.USER, holder)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING
 
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.teams.answers import Verdict
 from tests.simulation.processes import Process
@@ -11,6 +12,8 @@ from tests.simulation.processes import Process
 if TYPE_CHECKING:
     from tests.simulation.promises import Promises, SeenBroadcast, SeenRow
 
+GIVING = frozenset({Mode.SEND, Mode.INSTALL, Mode.UPGRADE})
+"""Modes of broadcasts that give people the app."""
 FROZEN_LATELY = 60.0
 """Seconds after a thaw in which a process may still do what it was about to do."""
 FOUND_AGAIN_SECONDS = 5.0
@@ -26,6 +29,14 @@ class InstallPromises:
         """Recipients of whom Graph has said for good that they cannot be given the app."""
         self._given: dict[str, None] = {}
         """Recipients who were given the app."""
+        self.has_since: dict[str, float] = {}
+        """Since when each of those who have the app, by whatever way, has it."""
+        self.lag = 0.0
+        """So many seconds Graph's lists may be behind."""
+        self.outdated: set[str] = set()
+        """Recipients with an older version of the app."""
+        self.removed: set[str] = set()
+        """Recipients who once lost the app."""
         self._deleted: set[tuple[str, str]] = set()
         """Deliveries that have met a chat which its person had deleted."""
         self._found_again: dict[str, float] = {}
@@ -35,6 +46,7 @@ class InstallPromises:
         """Graph gave a person the app at the wish of a process, so often by now."""
         promises = self._promises
         self._given[recipient] = None
+        self.has_since[recipient] = promises.now()
         if promises.now() - process.thawed_at < FROZEN_LATELY:
             return
         if times > 1:
@@ -42,9 +54,28 @@ class InstallPromises:
         held = [seen for seen, row, position in self._places(recipient) if self._is_at(process, row, position)]
         if not held:
             promises.fail(f"{recipient} was given the app by a process that holds no batch for that")
+        if any(seen.ask is not None and seen.ask.mode not in GIVING for seen in held):
+            promises.fail(f"{recipient} was given the app by a broadcast that gives it to nobody")
         objections = [next(promises.objections(process, seen), "") for seen in held]
         if objections and all(objections):
             promises.fail(f"{recipient} was given the app {objections[0]}")
+
+    def lost_app(self, recipient: str) -> None:
+        """Graph took the app from somebody."""
+        self.has_since.pop(recipient, None)
+        self.removed.add(recipient)
+
+    def check_seen_to(self, seen: "SeenBroadcast", recipient: str, outcome: str) -> None:
+        """Somebody is called installed or removed by a broadcast without a message."""
+        promises = self._promises
+        since = self.has_since.get(recipient)
+        if outcome == Outcome.INSTALLED.value and since is None and recipient not in self.removed:
+            promises.fail(f"{recipient} is called installed by {seen.key}, and never had the app")
+        if outcome == Outcome.REMOVED.value and since is not None and since + self.lag < seen.accepted_at:
+            promises.fail(f"{recipient} is called removed by {seen.key}, and has had the app all the time")
+        is_upgraded = seen.ask is not None and seen.ask.mode is Mode.UPGRADE
+        if is_upgraded and recipient in self.outdated:
+            promises.fail(f"{recipient} is called installed by {seen.key}, with an older version")
 
     def met_deleted(self, key: str, recipient: str) -> None:
         """A message met a chat that its person has deleted: that is no reason to give up, but only once."""
@@ -73,7 +104,7 @@ class InstallPromises:
             if not any(
                 promises.ledger[seen.id, recipient]
                 or seen.stopped_at is not None
-                or row.outcomes[position] == Outcome.UNCERTAIN.value
+                or row.outcomes[position] in (Outcome.UNCERTAIN.value, Outcome.INSTALLED.value)
                 or promises.is_refused((seen.id, recipient))
                 for seen, row, position in self._places(recipient)
             ):

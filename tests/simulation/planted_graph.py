@@ -14,6 +14,7 @@ from shared.domain.audience import Audience, Source
 from shared.domain.outcomes import Outcome
 from shared.domain.pages import Page
 from shared.domain.recipients import is_name
+from shared.domain.scopes import Scope
 from shared.errors import DirectoryRefused, DirectoryUnavailable
 from shared.graph.directory import People, Trouble, people_in
 from shared.graph.install_states import InstallState
@@ -109,7 +110,7 @@ def missing_consent_is_final() -> AbstractContextManager[object]:
 def block_never_probed() -> AbstractContextManager[object]:
     """Nobody finds out that people can be given the app again."""
 
-    async def never(_installations: Installations, _tenant: str, _block: Block) -> bool:
+    async def never(_installations: Installations, _tenant: str, _scope: Scope, _block: Block) -> bool:
         return False
 
     return patch.object(Installations, "probe", never)

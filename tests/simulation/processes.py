@@ -6,7 +6,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from install_worker.parts import installer
-from messages.parts import broadcast_api, broadcast_requests, poison_api, poison_keeper, tenant_api, wishes
+from messages.parts import broadcast_api, broadcast_requests, install_api, poison_api, poison_keeper, tenant_api, wishes
 from send_worker.pipeline import build_pipeline
 from send_worker.speaker import Connector
 from shared.composition import App
@@ -80,6 +80,7 @@ class Process:
         self.requests = broadcast_requests(self.app)
         self.wishes = wishes(self.app)
         self.tenants = tenant_api(self.app)
+        self.installs = install_api(self.app)
         self.poison_keeper = poison_keeper(self.app)
         self.poison_api = poison_api(self.app)
 

@@ -31,6 +31,7 @@ GIVEN_UP_ON = frozenset(outcome.value for outcome in Outcome if outcome.reason)
 PASSING_VERDICTS = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNREACHABLE, Verdict.ACCEPTED})
 """Words of Teams that give nobody a reason to give up."""
 SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
+SEEN_TO = frozenset({Outcome.INSTALLED.value, Outcome.REMOVED.value})
 GIVEN_UP = frozenset({Revised.ACTIVITY_GONE.value, Revised.FAILED.value})
 FROZEN_LATELY = 60.0
 """Seconds after a thaw in which a process may still do what it was about to do."""
@@ -141,8 +142,8 @@ class Promises:
             elif operation.key.startswith("parked!"):
                 self._wrote_parked(broadcast, operation)
             elif operation.key.startswith("content!") and broadcast in self.broadcasts:
-                text = orjson.loads(unpack_bytes("content", operation.values))["text"]
-                self.broadcasts[broadcast].contents[operation.key] = text
+                content = unpack_bytes("content", operation.values)
+                self.broadcasts[broadcast].contents[operation.key] = orjson.loads(content)["text"] if content else ""
 
     def posted(self, process: Process, key: str, recipient: str, *, delivered: bool, uncertain: bool) -> None:
         """A request about a delivery reached the Connector. `uncertain` when its answer does not tell the outcome."""
@@ -152,6 +153,8 @@ class Promises:
         frozen_lately = self.now() - process.thawed_at < FROZEN_LATELY
         for objection in self.objections(process, seen):
             self.fail(f"{name} was posted {objection}")
+        if seen.ask is not None and seen.ask.mode is not Mode.SEND:
+            self.fail(f"{name} was posted in the mode {seen.ask.mode}")
         stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
         if not stands and not frozen_lately:
             self.fail(f"{name} was posted while its row says {row.outcomes[position]!r}, without an intent of its own")
@@ -178,8 +181,6 @@ class Promises:
         for what, since in moments.items():
             if since is not None and now > since + AFTER_CANCEL and process.thawed_at < since:
                 yield f"{now - since:.1f} s after its {what}"
-        if seen.ask is not None and seen.ask.mode is not Mode.SEND:
-            yield "in a rehearsal"
 
     def is_refused(self, place: tuple[str, str]) -> bool:
         """Whether Teams' last word was a reason to give up."""
@@ -333,6 +334,8 @@ class Promises:
             is_pretended = seen.ask is not None and seen.ask.mode is Mode.SANDBOX
             if new == SENT and not self.ledger[place] and not is_pretended:
                 self.fail(f"{self._name(row)}: {place[1]} is called sent, and never arrived")
+            if new in SEEN_TO:
+                self.installs.check_seen_to(seen, place[1], new)
             if new == SENDING and self.ledger[place] and seen.delivery is DeliveryMode.AT_MOST_ONCE:
                 self.fail(f"{self._name(row)}: {place[1]} is tried again with at_most_once, and had arrived")
         row.outcomes = outcomes

@@ -173,6 +173,10 @@ class Storm:
     """When consent is missing."""
     catalog_gaps: tuple[Window, ...] = ()
     """When the tenant's catalogue does not have the app."""
+    scopes: str = "personal"
+    """Where the app is given to who lacks it."""
+    outdated: int = 0
+    """The first so many people have an older version of the app."""
     told: float = 0.0
     """Of so many installs Teams tells the bot."""
     deletions: tuple[tuple[float, int], ...] = ()

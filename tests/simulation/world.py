@@ -88,6 +88,8 @@ class World:
         )
         for number in range(storm.installed):
             self.graph.has_app(object_id(number))
+            if number < storm.outdated:
+                self.graph.has_old_app(object_id(number))
         self.host = Host(
             storm, account=self.account, dice=self.dice, trace=self.trace, pick=self.pick, fail=self.promises.fail
         )
@@ -105,6 +107,7 @@ class World:
             storm, account=self.account, host=self.host, trace=self.trace, promises=self.promises, pick=self.pick
         )
         tenant = storm.tenant or Tenant()
+        self.promises.installs.lag = storm.graph_lag
         self.promises.meant = {ask.key: meant_by(ask, tenant) for ask in storm.asks}
         self._background: list[asyncio.Task[None]] = []
         self._callers: list[asyncio.Task[None]] = []
@@ -205,7 +208,8 @@ class World:
         created = frozenset(self.account.table(names.CONVERSATIONS).rows(TENANT)) - {
             user_key(number) for number in range(self.storm.installed)
         }
-        return (created | (frozenset(self.connector.lost) - meant.wanted)) - meant.left_out
+        lost = frozenset(self.connector.lost | self.promises.installs.removed)
+        return (created | (lost - meant.wanted)) - meant.left_out
 
     def pick(self) -> Process | None:
         """A process that takes work now."""

@@ -67,7 +67,7 @@ class MemoryGraph:
         answers = [self._answer(request) for request in requests]
         for request, answer in zip(requests, answers, strict=True):
             if self.tells is not None and answer.status == 201:
-                await self.tells(_holder(request))
+                await self.tells(holder_of(request))
         await asyncio.sleep(self._latency / 2)
         return answers
 
@@ -76,7 +76,7 @@ class MemoryGraph:
         self.forgotten += 1
 
     def _answer(self, request: Request) -> Response:
-        holder = _holder(request)
+        holder = holder_of(request)
         if request.path.endswith("?$select=internalId"):
             return self._team(request, holder)
         steps = request.path.partition("?")[0].split("/")
@@ -122,5 +122,6 @@ class MemoryGraph:
         return Response(status=200, body={"internalId": self.teams[group]})
 
 
-def _holder(request: Request) -> str:
+def holder_of(request: Request) -> str:
+    """Whom, or what, a request is about."""
     return unquote(request.path.partition("?")[0].split("/")[2])
