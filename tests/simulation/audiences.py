@@ -131,11 +131,11 @@ def _draw_audience(dice: random.Random, ask: Ask, tenant: Tenant) -> Ask:
         everyone=ask.everyone and not everyone,
         everyone_in_tenant=everyone,
     )
-    return _draw_exceptions(dice, ask, tenant) if dice.random() < 0.4 else ask
+    return _draw_exceptions(dice, ask, tenant) if dice.random() < 0.5 else ask
 
 
 def _draw_exceptions(dice: random.Random, ask: Ask, tenant: Tenant) -> Ask:
-    late = dice.choice([LATE_GROUP, LATE_NAME]) if dice.random() < 0.2 else ""
+    late = dice.choice([LATE_GROUP, LATE_NAME]) if dice.random() < 0.4 else ""
     few = min(len(tenant.accounts) // 4, MOST_NAMES)
     named = [one for one in _draw_names(dice, tenant) if one not in UNKNOWN_NAMES] if dice.random() < 0.4 else []
     groups = dice.sample(GROUPS, dice.choice([0, 0, 1, 2]))

@@ -54,7 +54,7 @@ class InstallPromises:
         held = [seen for seen, row, position in self._places(recipient) if self._is_at(process, row, position)]
         if not held:
             promises.fail(f"{recipient} was given the app by a process that holds no batch for that")
-        if any(seen.ask is not None and seen.ask.mode not in GIVING for seen in held):
+        if held and all(seen.ask is not None and seen.ask.mode not in GIVING for seen in held):
             promises.fail(f"{recipient} was given the app by a broadcast that gives it to nobody")
         objections = [next(promises.objections(process, seen), "") for seen in held]
         if objections and all(objections):
@@ -69,6 +69,8 @@ class InstallPromises:
         """Somebody is called installed or removed by a broadcast without a message."""
         promises = self._promises
         since = self.has_since.get(recipient)
+        if seen.ask is not None and (seen.ask.mode is Mode.REMOVE) != (outcome == Outcome.REMOVED.value):
+            promises.fail(f"{recipient} ends as {outcome!r} in {seen.key}, whose mode is {seen.ask.mode}")
         if outcome == Outcome.INSTALLED.value and since is None and recipient not in self.removed:
             promises.fail(f"{recipient} is called installed by {seen.key}, and never had the app")
         if outcome == Outcome.REMOVED.value and since is not None and since + self.lag < seen.accepted_at:

@@ -7,10 +7,12 @@ from typing import NoReturn
 from unittest.mock import patch
 
 from install_worker import decisions as install_decisions
+from install_worker import install_run
 from send_worker import collecting, directory_pages
 from send_worker.directory_calls import DirectoryCalls
 from send_worker.named_people import NamedPeople
 from shared.domain.audience import Audience, Source
+from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.pages import Page
 from shared.domain.recipients import is_name
@@ -125,6 +127,11 @@ def deleted_chat_not_forgotten() -> AbstractContextManager[object]:
     return patch.object(Conversations, "forget_conversation", nothing)
 
 
+def known_installs_not_looked_at() -> AbstractContextManager[object]:
+    """Whose chat is known has the app, so that nobody's is brought up to date, or removed."""
+    return patch.object(install_run, "ALWAYS_LOOKED_AT", frozenset[Mode]())
+
+
 BUGS_AROUND_GRAPH = (
     expired_link_ends_the_list,
     later_pages_dropped,
@@ -137,4 +144,5 @@ BUGS_AROUND_GRAPH = (
     missing_consent_is_final,
     block_never_probed,
     deleted_chat_not_forgotten,
+    known_installs_not_looked_at,
 )
