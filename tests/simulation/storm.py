@@ -62,9 +62,9 @@ WISHES = (
     "directory",
 )
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
-EXCLUDED: frozenset[str] = frozenset({"told_while_blocked"})
+EXCLUDED: frozenset[str] = frozenset({"slow_news_while_blocked"})
 """Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be, and that
-Teams tells of installs while the tenant's are blocked."""
+while a tenant's installs are blocked news of them comes by Teams, or by lists that are far behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,3 +24,23 @@ def test_who_comes_to_the_app_by_another_way_does_not_wait_for_the_block() -> No
         assert seconds < 600
 
     in_a_world(scenario, graph=MemoryGraph(rule=lambda request, _: missing if request.method == "POST" else None))
+
+
+@pytest.mark.xfail(strict=True, reason="an install of which Teams tells the bot does not count as one by this run")
+def test_a_probe_that_installs_the_app_ends_the_block_also_where_teams_tells_of_it() -> None:
+    missing = refusal(403, "Forbidden", "Missing role permissions on the request.")
+
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        world.graph.tells = lambda person: world.install([int(person.rpartition("-")[2], 16)])
+        world.graph.rule = lambda request, _: missing if request.method == "POST" else None
+        world.start()
+        broadcast = await world.accept(users=range(60))
+        await asyncio.sleep(30)
+        world.graph.rule = None
+        seconds = await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 60}
+        assert seconds < 600
+
+    in_a_world(scenario, graph=MemoryGraph())
