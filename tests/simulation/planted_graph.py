@@ -14,11 +14,11 @@ from send_worker.named_people import NamedPeople
 from shared.domain.audience import Audience, Source
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
-from shared.domain.pages import Page
+from shared.domain.pages import Page, Trouble
 from shared.domain.recipients import is_name
 from shared.domain.scopes import Scope
 from shared.errors import DirectoryRefused, DirectoryUnavailable
-from shared.graph.directory import People, Trouble, people_in
+from shared.graph.directory import People, people_in
 from shared.graph.install_states import InstallState
 from shared.graph.protocol import Response
 from shared.storage import installations
@@ -70,7 +70,7 @@ def unknown_exception_ignored() -> AbstractContextManager[object]:
     begin = collecting._Found.add
 
     def blind(found: collecting._Found, page: Page) -> None:
-        begin(found, replace(page, unknown_group="") if found.source.is_exception else page)
+        begin(found, replace(page, unknown="") if found.source.is_exception else page)
 
     return patch.object(collecting._Found, "add", blind)
 
