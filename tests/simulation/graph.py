@@ -169,7 +169,7 @@ class StormGraph(MemoryGraph):
         if at is None or now - at >= self._storm.graph_lag * self._dice.random():
             return None
         self._fault(process, "graph_lag")
-        return refusal(404, "NotFound") if "/chat" in request.path else Response(status=200, body={"value": []})
+        return refusal(404, "NotFound") if "/chat?" in request.path else Response(status=200, body={"value": []})
 
     def _fault(self, process: Process, name: str) -> None:
         self._trace.fault(asyncio.get_running_loop().time(), process.life.name, name)
