@@ -13,7 +13,6 @@ from tests.simulation.storm import Ask, Storm, Window
 from tests.simulation.tenant import (
     GROUPS,
     LATE_GROUP,
-    LATE_NAME,
     UNKNOWN_GROUP,
     UNKNOWN_NAMES,
     Tenant,
@@ -39,7 +38,7 @@ class Meant:
     skipped: Counter[Skip] = field(default_factory=Counter)
     unknown_groups: int = 0
     known_at: float = 0.0
-    """When the directory knows everybody who is to be left out, in seconds from the start."""
+    """When the directory knows each group that is to be left out, in seconds from the start."""
 
 
 def meant_by(ask: Ask, tenant: Tenant) -> Meant:
@@ -54,7 +53,7 @@ def meant_by(ask: Ask, tenant: Tenant) -> Meant:
         left_out=frozenset(left_out),
         skipped=count_skipped(listed),
         unknown_groups=ask.groups.count(UNKNOWN_GROUP),
-        known_at=tenant.late_at if LATE_GROUP in ask.but_groups or LATE_NAME in ask.but_names else 0.0,
+        known_at=tenant.late_at if LATE_GROUP in ask.but_groups else 0.0,
     )
 
 
@@ -135,24 +134,21 @@ def _draw_audience(dice: random.Random, ask: Ask, tenant: Tenant) -> Ask:
 
 
 def _draw_exceptions(dice: random.Random, ask: Ask, tenant: Tenant) -> Ask:
-    late = dice.choice([LATE_GROUP, LATE_NAME]) if dice.random() < 0.4 else ""
+    late = (LATE_GROUP,) if dice.random() < 0.3 else ()
     few = min(len(tenant.accounts) // 4, MOST_NAMES)
-    named = [one for one in _draw_names(dice, tenant) if one not in UNKNOWN_NAMES] if dice.random() < 0.4 else []
     groups = dice.sample(GROUPS, dice.choice([0, 0, 1, 2]))
     return replace(
         ask,
         but_users=tuple(dice.sample(range(len(tenant.accounts)), few)) if dice.random() < 0.7 else (),
-        but_names=(*named, *([late] if late == LATE_NAME else [])),
-        but_groups=(*groups, *([late] if late == LATE_GROUP else [])),
+        but_names=_draw_names(dice, tenant) if dice.random() < 0.4 else (),
+        but_groups=(*groups, *late),
     )
 
 
 def _draw_names(dice: random.Random, tenant: Tenant) -> tuple[str, ...]:
     """Some people by sign-in name, some by mail, and perhaps somebody whom nobody knows."""
     some = dice.sample(tenant.accounts, min(len(tenant.accounts), dice.choice([1, 5, MOST_NAMES])))
-    names = [dice.choice([one.upn, one.mail or one.upn]) for one in some] + dice.sample(
-        UNKNOWN_NAMES, dice.choice([0, 0, 1, 3])
-    )
+    names = [dice.choice([one.upn, one.mail]) for one in some] + dice.sample(UNKNOWN_NAMES, dice.choice([0, 0, 1, 3]))
     return tuple(dict.fromkeys(names))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shared.graph.protocol import Request, Response
 from tests.simulation.storm import Storm
-from tests.simulation.tenant import LATE_GROUP, LATE_NAME, Tenant
+from tests.simulation.tenant import LATE_GROUP, Tenant
 from tests.twins.directory import EXPIRED, FORBIDDEN, GRAPH_URL, MemoryDirectory
 from tests.twins.graph import refusal
 
@@ -22,7 +22,7 @@ NO_SUCH_LINK = (EXPIRED, refusal(410, "Gone"))
 
 
 class StormDirectory(MemoryDirectory):
-    """Answers pages. Who is late is there from their moment on."""
+    """Answers pages. The late group is there from its moment on."""
 
     def __init__(self, storm: Storm, *, dice: random.Random, fault: Callable[[str], None]) -> None:
         """`fault` is told of each fault that fires."""
@@ -64,11 +64,9 @@ class StormDirectory(MemoryDirectory):
         return answer
 
     def _let_come(self, now: float) -> None:
-        """Let the directory know the group and the mail that it did not know before."""
+        """Let the directory know the group that it did not know before."""
         late = self._late
         if late is None or now < late.late_at:
             return
         self._late = None
         self.groups[LATE_GROUP] = list(late.late_group)
-        if self.users:
-            self.users[late.late_person] = replace(self.users[late.late_person], mail=LATE_NAME)

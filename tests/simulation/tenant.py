@@ -14,8 +14,6 @@ GROUPS = tuple(f"0000000{digit}-9999-0000-0000-000000000000" for digit in "1234"
 UNKNOWN_GROUP = "0000000f-9999-0000-0000-000000000000"
 LATE_GROUP = "0000000e-9999-0000-0000-000000000000"
 """A group that is made while the storm goes on; until then the directory does not know it."""
-LATE_NAME = "late@contoso.test"
-"""A mail that somebody without one is given at the same moment."""
 SHARED_MAIL = "both@contoso.test"
 """The mail of two people, and so nobody's."""
 UNKNOWN_NAMES = ("nobody@contoso.test", SHARED_MAIL, "u7@elsewhere.test")
@@ -28,13 +26,12 @@ def user_key(number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """Accounts by their numbers, and groups; what is late is there from `late_at` on, in seconds from the start."""
+    """Accounts by their numbers, and groups; the late group is there from `late_at` on, in seconds from the start."""
 
     accounts: tuple[Account, ...] = ()
     groups: Groups = field(default_factory=dict)
     late_at: float = 0.0
     late_group: tuple[Account, ...] = ()
-    late_person: int = 0
 
     def members(self, groups: Iterable[str]) -> list[Account]:
         """All accounts in these groups, in those inside them, and in the late one."""
@@ -44,8 +41,6 @@ class Tenant:
 
     def key_of(self, name: str) -> str:
         """The recipient whom a sign-in name or a mail stands for: a person, or nobody but the name."""
-        if name == LATE_NAME:
-            return user_key(self.late_person)
         found = [one for one in self.accounts if name in (one.upn, one.mail)]
         return recipient_key(RecipientKind.USER, found[0].id) if len(found) == 1 else name_key(name)
 
@@ -68,20 +63,13 @@ def count_skipped(accounts: Iterable[Account]) -> Counter[Skip]:
 
 def draw_tenant(dice: random.Random, *, people: int, until: float) -> Tenant:
     """A tenant of so many people, some of them guests or disabled, in four groups that overlap and nest."""
-    late = dice.randrange(people)
-
-    def mail(number: int) -> str:
-        if number == late:
-            return ""
-        return SHARED_MAIL if number in (1, 2) else f"p{number}@contoso.test"
-
     accounts = tuple(
         Account(
             object_id(number),
             is_guest=dice.random() < 0.15,
             is_enabled=dice.random() > 0.1,
             upn=f"u{number}@contoso.test",
-            mail=mail(number),
+            mail=SHARED_MAIL if number in (1, 2) else f"p{number}@contoso.test",
         )
         for number in range(people)
     )
@@ -98,5 +86,4 @@ def draw_tenant(dice: random.Random, *, people: int, until: float) -> Tenant:
         groups=groups,
         late_at=dice.uniform(0, until),
         late_group=tuple(some()),
-        late_person=late,
     )
