@@ -9,8 +9,6 @@ from unittest.mock import patch
 from install_worker import decisions as install_decisions
 from install_worker import install_run
 from send_worker import collecting, directory_pages
-from send_worker.directory_calls import DirectoryCalls
-from send_worker.named_people import NamedPeople
 from shared.domain.audience import Audience, Source
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
@@ -18,7 +16,9 @@ from shared.domain.pages import Page, Trouble
 from shared.domain.recipients import is_name
 from shared.errors import DirectoryRefused, DirectoryUnavailable
 from shared.graph.directory import People, people_in
+from shared.graph.directory_calls import DirectoryCalls
 from shared.graph.install_states import InstallState
+from shared.graph.named_people import NamedPeople
 from shared.graph.protocol import Response
 from shared.storage import installations
 from shared.storage.conversations import Conversations

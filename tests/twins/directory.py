@@ -110,7 +110,7 @@ class MemoryDirectory(MemoryGraph):
         if found is None:
             return refusal(404, "Request_ResourceNotFound")
         if parts.path.endswith("/$count"):
-            return self._counted(request, parts.path, len(found))
+            return self._counted(request, parts.path, sum(isinstance(one, Account) for one in found))
         start = 0
         if "$skiptoken" in options:
             issue, _, position = options["$skiptoken"][0].partition("-")
