@@ -95,7 +95,7 @@ class InstallRun:
         self.blocked: InstallState | None = None
         """What keeps everybody of the tenant from being given the app in this scope, where that came out."""
         self.has_installed = False
-        """Whether anybody has the app by this run, or had it."""
+        """Whether anybody has the app by this run, or had it: then others may try, too, whatever held them up."""
 
     @property
     def scope(self) -> Scope:
@@ -193,6 +193,8 @@ class InstallRun:
             await self._conversations.mark(self._tenant, recipient.key, ReferenceState.UNINSTALLED, at=at)
             self._decide(position, decide_removed(), ended.state)
         else:
+            # Graph has installed the app, though its list does not show that yet.
+            self.has_installed |= ended.why is Why.LISTS_LAG
             self._fail([position], ended)
 
     def _in_reach(self, positions: Sequence[int]) -> dict[int, Place]:
@@ -215,6 +217,7 @@ class InstallRun:
             if reference is not None and reference.conversation and reference.state is ReferenceState.ACTIVE:
                 decision = decide_installed(reference.conversation, mode=self._mode)
                 self._decide(position, decision, InstallState.INSTALLED)
+                self.has_installed = True
             else:
                 unheard.append(position)
         return unheard

@@ -72,8 +72,6 @@ class Clients:
             if stopped and not self._stops:
                 # A stop of a process that was frozen came into effect after its caller had given it up.
                 await self._until_answered(lambda process: process.tenants.resume(TENANT))
-            if self._storm.operator_retries_installs and self._storm.installing:
-                await self._until_answered(lambda process: process.installs.retry(TENANT))
             for queue in sorted(self._host.poisoned):
                 poison = orjson.dumps({"queue": queue})
                 await self._until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]

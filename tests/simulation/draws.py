@@ -27,7 +27,6 @@ def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EX
     """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
     storm = _with_rehearsals(_draw_storm(seed, people=people), people)
     storm = _with_silence(with_directory(_with_strangers(storm, people), people))
-    storm = replace(storm, operator_retries_installs="blocks_left_alone" in excluded)
     if "revisions" not in excluded:
         return storm
     return replace(storm, asks=tuple(replace(ask, edit_after=(), recall_after=None) for ask in storm.asks))

@@ -14,6 +14,7 @@ from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.pages import Page, Trouble
 from shared.domain.recipients import is_name
+from shared.domain.scopes import Scope
 from shared.errors import DirectoryRefused, DirectoryUnavailable
 from shared.graph.directory import People, people_in
 from shared.graph.directory_calls import DirectoryCalls
@@ -22,6 +23,7 @@ from shared.graph.named_people import NamedPeople
 from shared.graph.protocol import Response
 from shared.storage import installations
 from shared.storage.conversations import Conversations
+from shared.storage.installations import Block, Installations
 
 
 def expired_link_ends_the_list() -> AbstractContextManager[object]:
@@ -107,6 +109,15 @@ def missing_consent_is_final() -> AbstractContextManager[object]:
     return stack
 
 
+def block_never_probed() -> AbstractContextManager[object]:
+    """Nobody finds out that people can be given the app again."""
+
+    async def never(_installations: Installations, _tenant: str, _scope: Scope, _block: Block) -> bool:
+        return False
+
+    return patch.object(Installations, "probe", never)
+
+
 def deleted_chat_not_forgotten() -> AbstractContextManager[object]:
     """A chat that turned out to be deleted is kept for the next broadcast."""
 
@@ -131,6 +142,7 @@ BUGS_AROUND_GRAPH = (
     token_kept_after_a_refusal,
     mark_not_looked_at,
     missing_consent_is_final,
+    block_never_probed,
     deleted_chat_not_forgotten,
     known_installs_not_looked_at,
 )

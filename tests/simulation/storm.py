@@ -62,9 +62,8 @@ WISHES = (
     "directory",
 )
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
-EXCLUDED: frozenset[str] = frozenset({"blocks_left_alone"})
-"""Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be, and that
-blocked installs go on by themselves, without an operator who says after the storm that it is mended."""
+EXCLUDED: frozenset[str] = frozenset()
+"""Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +172,6 @@ class Storm:
     """When consent is missing."""
     catalog_gaps: tuple[Window, ...] = ()
     """When the tenant's catalogue does not have the app."""
-    operator_retries_installs: bool = False
-    """Whether an operator says after the storm that what blocked installs is mended."""
     scopes: str = "personal"
     """Where the app is given to who lacks it."""
     outdated: int = 0

@@ -2,14 +2,11 @@
 
 import asyncio
 
-import pytest
-
 from shared.domain.outcomes import State
 from tests.twins.graph import MemoryGraph, refusal
 from tests.twins.world import World, in_a_world
 
 
-@pytest.mark.xfail(strict=True, reason="a batch that needs nothing of Graph any more uses up the probe of five minutes")
 def test_who_comes_to_the_app_by_another_way_does_not_wait_for_the_block() -> None:
     missing = refusal(403, "Forbidden", "Missing role permissions on the request.")
 
@@ -26,7 +23,6 @@ def test_who_comes_to_the_app_by_another_way_does_not_wait_for_the_block() -> No
     in_a_world(scenario, graph=MemoryGraph(rule=lambda request, _: missing if request.method == "POST" else None))
 
 
-@pytest.mark.xfail(strict=True, reason="an install of which Teams tells the bot does not count as one by this run")
 def test_a_probe_that_installs_the_app_ends_the_block_also_where_teams_tells_of_it() -> None:
     missing = refusal(403, "Forbidden", "Missing role permissions on the request.")
 
