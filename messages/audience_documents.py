@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from messages.bodies import read_document
+from shared.audience_contract import AudienceBody
 from shared.audience_requests import audience_faults, name_faults, too_many_ids
-from shared.contract import AudienceBody, TenantId, Version
+from shared.contract import TenantId, Version
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
 from shared.requests import tenant_faults

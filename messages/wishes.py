@@ -12,8 +12,8 @@ from messages.broadcast_api import known_id
 from messages.problems import already_ended, already_recalled, edited_meanwhile, says_nothing
 from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
+from shared.audience_contract import FinalState
 from shared.audience_requests import derived
-from shared.contract import FinalState
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import Broadcast, BroadcastState, PauseReason
 from shared.domain.modes import SILENT

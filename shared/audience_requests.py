@@ -5,7 +5,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from shared.contract import AudienceBody, ExceptBody, NamedChannel
+from shared.audience_contract import AudienceBody, ExceptBody, NamedChannel
 from shared.domain.audience import Audience, Derived
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import (

@@ -6,10 +6,11 @@ The contract is told for callers in docs/installing.md. It makes a broadcast tha
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from shared.audience_contract import AudienceBody, Part
 from shared.audience_requests import audience_faults, name_faults, read_audience, read_saved, too_many_ids
-from shared.contract import AudienceBody, Key, LifeSpan, TenantId, Version
+from shared.contract import Key, LifeSpan, TenantId, Version
 from shared.domain.modes import Mode
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.scopes import Scope
@@ -28,18 +29,16 @@ _NAMED_IN = {
 }
 
 
-class InstallOptionsBody(BaseModel):
+class InstallOptionsBody(Part):
     """How long the installer tries."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     expires_after: LifeSpan = None
 
 
-class InstallBody(BaseModel):
+class InstallBody(Part):
     """A request to see to the app of an audience."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, title="Herald install request")
+    model_config = ConfigDict(title="Herald install request")
 
     version: Version
     key: Key = None

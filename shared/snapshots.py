@@ -6,8 +6,8 @@ A request takes it once, when it is accepted: what is edited later changes nothi
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from shared.audience_contract import AudienceBody
 from shared.audience_requests import read_audience
-from shared.contract import AudienceBody
 from shared.domain.audience import Audience, pack_audience
 from shared.domain.saved_audiences import (
     LARGEST_AUDIENCE,
