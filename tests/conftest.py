@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket, socket_allow_hosts
 
 from localhost.azurite import Azurite
+
+# No property is a matter of milliseconds: a machine may be busy with something else.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _UNIT_TESTS = Path(__file__).parent / "unit"
 

@@ -65,7 +65,7 @@ def test_a_planner_killed_at_any_await_is_followed_by_one_that_loses_and_doubles
     assert run_virtually(scenario()) > 50
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(turns=st.lists(st.integers(0, 100), min_size=2, max_size=6))
 def test_planners_killed_one_after_the_other_lose_and_double_nobody(turns: list[int]) -> None:
     register, _ = run_virtually(killed_after(turns, people=MORE))

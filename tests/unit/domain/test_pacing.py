@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.pacing import (
@@ -116,7 +116,6 @@ class Bucket:
         return True
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(min_value=1, max_value=100), st.sampled_from([0.0, 0.0, 0.1, 1.0, 10.0])),
@@ -140,7 +139,6 @@ def test_a_bucket_of_fifty_never_refuses_what_comes_at_the_pace(
     assert all(bucket.admits(at) for at in sorted(arrivals))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(min_value=1, max_value=20), st.floats(0, 2)), min_size=1, max_size=60)
 )

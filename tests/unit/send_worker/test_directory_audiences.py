@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from messages import parts
@@ -255,7 +255,6 @@ def test_links_that_expire_while_a_plan_rests_begin_their_list_anew() -> None:
     in_a_world(scenario, graph=graph)
 
 
-@settings(deadline=None)
 @given(
     page_size=st.integers(50, 999),
     overlap=st.integers(0, 40),

@@ -202,7 +202,7 @@ def test_a_plan_waits_while_the_credentials_are_refused_and_says_so() -> None:
     in_a_world(scenario, connector=connector)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(size=st.integers(1, 50), shown=st.integers(1, 60), cut=st.integers(0, 40))
 def test_pages_of_any_size_and_a_planner_killed_at_any_of_them_plan_everyone_once(
     size: int, shown: int, cut: int

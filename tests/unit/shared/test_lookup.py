@@ -75,7 +75,7 @@ def run(work: Coroutine[Any, Any, tuple[list[Recipient], int]]) -> tuple[list[Re
     return run_virtually(work)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_the_merge_finds_what_point_reads_would_find(data: st.DataObject) -> None:
     # From a dense audience, in which all rows are wanted, to one whose people lie a hundred rows apart.

@@ -176,7 +176,7 @@ def test_an_empty_run_is_a_row_too() -> None:
     assert unpacked("user", []) == ([], 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(min_value=1, max_value=60_000), st.integers(min_value=1, max_value=250))
 def test_every_step_of_the_planner_fits_into_a_transaction(length: int, number: int) -> None:
     people = [
