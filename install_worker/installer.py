@@ -6,8 +6,7 @@ installs wait: every few minutes one batch finds out whether it is mended.
 
 import asyncio
 import logging
-import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from install_worker.install_run import InstallRun
@@ -21,6 +20,7 @@ from shared.telemetry import log_event
 from shared.work.claim import Claim
 from shared.work.heads import Heads
 from shared.work.stake import Stake
+from shared.work.turning_away import TurnedAway
 from shared.work.walk import LaneWalk, ending_in_silence
 
 MOST_BATCHES = 8
@@ -56,6 +56,7 @@ class Installer:
         self._nudging = nudging
         self._clock = clock
         self._batches: Counter[str] = Counter()
+        self._turned_away = defaultdict[str, TurnedAway](lambda: TurnedAway(clock))
         self._began: dict[str, float] = {}
         """When the first of a tenant's batches that are under way was begun."""
 
@@ -67,8 +68,9 @@ class Installer:
     async def _handle(self, broadcast: Broadcast, number: int) -> None:
         tenant = broadcast.tenant
         if self._batches[tenant] >= MOST_BATCHES:
-            delay = random.uniform(2.0, 6.0)  # noqa: S311 - jitter between instances is no secret
-            await self._nudging.install(broadcast.id, number, delay=delay)
+            wait = self._turned_away[tenant].wait(broadcast.id, number)
+            if wait is not None:
+                await self._nudging.install(broadcast.id, number, delay=wait)
             return
         if await self._is_blocked(broadcast, number):
             # The sweep nudges each minute what stands still; who has the app is sent to meanwhile.

@@ -4,8 +4,7 @@ A nudge names a batch and carries nothing else: lost, doubled, late or for a fin
 """
 
 import logging
-import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from send_worker.batch_run import BatchRun
 from send_worker.group import GroupPoster
@@ -22,6 +21,7 @@ from shared.work.claim import Claim
 from shared.work.heads import Heads
 from shared.work.stake import Stake
 from shared.work.taking import Taking
+from shared.work.turning_away import TurnedAway
 from shared.work.walk import LaneWalk, ending_in_silence
 
 MOST_BATCHES = 12
@@ -38,9 +38,8 @@ class _Tenant:
     outside: Outside
     pacer: Pacer
     stake: Stake
+    turned_away: TurnedAway
     batches: int = 0
-    put_back: dict[tuple[str, int], float] = field(default_factory=dict)
-    """Nudges that come again by themselves, and when: another one for the same batch is dropped until then."""
 
 
 class Sender:
@@ -77,7 +76,9 @@ class Sender:
             return
         tenant = self._tenant(broadcast)
         if tenant.batches >= MOST_BATCHES:
-            await self._put_back(tenant, broadcast.id, number)
+            wait = tenant.turned_away.wait(broadcast.id, number)
+            if wait is not None:
+                await self._nudging.batch(broadcast.id, number, delay=wait)
             return
         tenant.batches += 1
         try:
@@ -87,16 +88,6 @@ class Sender:
             )
         finally:
             tenant.batches -= 1
-
-    async def _put_back(self, tenant: _Tenant, broadcast_id: str, number: int) -> None:
-        """Let a nudge come again in some seconds, once however often the sweep repeats it."""
-        now = self._clock.now()
-        tenant.put_back = {key: at for key, at in tenant.put_back.items() if at > now}
-        if (broadcast_id, number) in tenant.put_back:
-            return
-        delay = random.uniform(2.0, 6.0)  # noqa: S311 - jitter between instances is no secret
-        tenant.put_back[broadcast_id, number] = now + delay
-        await self._nudging.batch(broadcast_id, number, delay=delay)
 
     async def _resume_if_authorized(self, broadcast: Broadcast) -> None:
         """Let a broadcast go on that stood still because its credentials were refused, once a token can be had.
@@ -119,7 +110,9 @@ class Sender:
         if key not in self._tenants:
             outside = self._sandbox if is_pretended else self._outside
             pacers = outside.pacers
-            self._tenants[key] = _Tenant(outside, pacers.of(broadcast.tenant), Stake(pacers.ceiling))
+            self._tenants[key] = _Tenant(
+                outside, pacers.of(broadcast.tenant), Stake(pacers.ceiling), TurnedAway(self._clock)
+            )
         return self._tenants[key]
 
     def _run(self, claim: Claim, tenant: _Tenant, message: bytes) -> BatchRun:

@@ -42,8 +42,9 @@ class Installations:
 
         `keys` are at most 100, as they are written in one transaction.
         """
-        for _ in range(TRIES):
-            rows = await self._rows(tenant, keys)
+        # Mostly nobody has met these people before: a read of each is for those who were.
+        rows: Mapping[str, Row | None] = dict.fromkeys(keys)
+        for _ in range(TRIES + 1):
             mine = {key for key in keys if not _is_busy(rows[key], writer)}
             values = {"state": INSTALLING, "writer": writer}
             operations: list[Operation] = [
@@ -54,7 +55,8 @@ class Installations:
                 if operations:
                     await self._table.write(tenant, operations)
             except RowConflict:
-                # Somebody else began with one of them, or this write's own answer was lost: the rows tell.
+                # There is a row, somebody else's or that of this very write, whose answer was lost: the rows tell.
+                rows = await self._rows(tenant, keys)
                 continue
             return mine
         return set()
