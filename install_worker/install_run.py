@@ -94,8 +94,8 @@ class InstallRun:
         self.wait = 0.0
         self.blocked: InstallState | None = None
         """What keeps everybody of the tenant from being given the app in this scope, where that came out."""
-        self.has_installed = False
-        """Whether anybody has the app by this run, or had it: then others may try, too, whatever held them up."""
+        self.is_let = False
+        """Whether anybody has the app by this run, had it, or lost it: then others may try, whatever held them up."""
 
     @property
     def scope(self) -> Scope:
@@ -187,14 +187,15 @@ class InstallRun:
             await self._conversations.keep_created(
                 self._tenant, recipient.key, conversation=conversation, service_url=recipient.service_url, at=at
             )
-            self.has_installed = True
+            self.is_let = True
             self._decide(position, decide_installed(conversation, mode=self._mode), ended.state)
         elif ended.state is InstallState.REMOVED:
             await self._conversations.mark(self._tenant, recipient.key, ReferenceState.UNINSTALLED, at=at)
+            self.is_let = True
             self._decide(position, decide_removed(), ended.state)
         else:
             # Graph has installed the app, though its list does not show that yet.
-            self.has_installed |= ended.why is Why.LISTS_LAG
+            self.is_let |= ended.why is Why.LISTS_LAG
             self._fail([position], ended)
 
     def _in_reach(self, positions: Sequence[int]) -> dict[int, Place]:
@@ -217,7 +218,7 @@ class InstallRun:
             if reference is not None and reference.conversation and reference.state is ReferenceState.ACTIVE:
                 decision = decide_installed(reference.conversation, mode=self._mode)
                 self._decide(position, decision, InstallState.INSTALLED)
-                self.has_installed = True
+                self.is_let = True
             else:
                 unheard.append(position)
         return unheard

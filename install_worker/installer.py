@@ -115,6 +115,6 @@ class Installer:
         for scope, state in blocked.items():
             await self._installations.set_block(tenant, scope, state)
             log_event(logger, "installs_blocked", level=logging.ERROR, tenant=tenant, scope=scope, reason=state.value)
-        for scope in {run.scope for run in runs if run.has_installed} - set(blocked):
+        for scope in {run.scope for run in runs if run.is_let} - set(blocked):
             if await self._installations.lift_block(tenant, scope):
                 log_event(logger, "installs_resumed", tenant=tenant, scope=scope)

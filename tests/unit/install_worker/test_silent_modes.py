@@ -1,5 +1,7 @@
 """Broadcasts that see to the app and say nothing: it is installed, brought up to date, or removed."""
 
+import asyncio
+
 import pytest
 
 from shared.domain.modes import Mode
@@ -196,3 +198,24 @@ def test_a_silent_broadcast_says_nothing_even_where_nothing_can_be_installed() -
         assert world.posts() == 0
 
     in_a_world(scenario)
+
+
+def test_removals_that_work_again_let_all_others_go_on() -> None:
+    async def scenario(world: World) -> None:
+        graph = world.graph
+        assert graph is not None
+        missing = refusal(403, "Forbidden", "Missing role permissions on the request.")
+        graph.rule = lambda request, _: missing if request.method == "DELETE" else None
+        for number in range(30):
+            graph.has_app(object_id(number))
+        world.start()
+        broadcast = await world.accept(users=range(30), mode=Mode.REMOVE)
+        await asyncio.sleep(20)
+        graph.rule = None
+        seconds = await world.finished(broadcast)
+
+        assert seconds < 420
+        assert world.states(broadcast) == {State.REMOVED: 30}
+        assert not await world.app().installations.blocks(TENANT)
+
+    in_a_world(scenario, graph=MemoryGraph())
