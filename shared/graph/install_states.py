@@ -95,3 +95,9 @@ def failure_of(response: Response) -> InstallState:
     said = f"{response.code}: {response.message}".lower()
     by_text = (state for status, text, state in BY_TEXT if status == response.status and text in said)
     return next(by_text, BY_STATUS.get(response.status, InstallState.GAVE_UP))
+
+
+def failure_of_read(response: Response) -> InstallState:
+    """What an answer says that brings nothing of what was asked for: a 409 tells of no installation here."""
+    state = failure_of(response)
+    return InstallState.WAITING if state is InstallState.INSTALLED else state

@@ -13,7 +13,7 @@ from typing import Self
 import orjson
 
 from shared.domain.clouds import CLOUDS, CloudName
-from shared.graph.install_states import InstallState, failure_of
+from shared.graph.install_states import InstallState, failure_of, failure_of_read
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Request, Response, path_segment, text_in, values_in
 from shared.graph.teams_app import TeamsApp
@@ -104,7 +104,7 @@ def find_installation(place: Place, app: TeamsApp) -> Request:
 def installation_in(response: Response) -> Installation | InstallState | None:
     """The installation that `find_installation` found; None where there is none; else why it cannot be told."""
     if not response.is_success:
-        return failure_of(response)
+        return failure_of_read(response)
     for found in values_in(response):
         if identifier := text_in(found, "id"):
             definition = found.get("teamsAppDefinition")
@@ -154,7 +154,7 @@ def chat_id_in(response: Response) -> str | InstallState:
     if response.status == 404:
         return InstallState.WAITING
     if not response.is_success:
-        return failure_of(response)
+        return failure_of_read(response)
     return text_in(response.body, "id") or InstallState.WAITING
 
 

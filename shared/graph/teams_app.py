@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from shared.graph.install_states import InstallState, failure_of
+from shared.graph.install_states import InstallState, failure_of_read
 from shared.graph.kinds import Kind
 from shared.graph.protocol import Request, Response, objects_in, odata_text, text_in, values_in
 
@@ -44,7 +44,7 @@ def catalog_id_in(response: Response) -> str | InstallState:
     An app that was only sideloaded cannot be installed for others, so it does not count.
     """
     if not response.is_success:
-        return failure_of(response)
+        return failure_of_read(response)
     found = {text_in(app, "distributionMethod"): text_in(app, "id") for app in values_in(response)}
     return found.get("organization") or found.get("store") or InstallState.APP_NOT_IN_CATALOG
 
@@ -61,7 +61,7 @@ def newest_version_in(response: Response) -> str | InstallState:
     What an admin has not approved yet (`submitted`) or has refused (`rejected`) nobody can be given.
     """
     if not response.is_success:
-        return failure_of(response)
+        return failure_of_read(response)
     definitions = [one for app in values_in(response) for one in objects_in(app.get("appDefinitions"))]
     versions = [text_in(one, "version") for one in definitions if text_in(one, "publishingState") in ("", "published")]
     return max(filter(None, versions), key=_parts_of, default=InstallState.APP_NOT_IN_CATALOG)

@@ -1,6 +1,7 @@
 """Installing by Graph: what is asked, and what recorded answers mean, alone and as parts of a batch."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from shared.graph.installs import (
     upgrade,
 )
 from shared.graph.protocol import Kind, Response, decipher, decipher_batch, held_back, unanswered
-from shared.graph.teams_app import TeamsApp, catalog_id_in, find_app
+from shared.graph.teams_app import TeamsApp, catalog_id_in, find_app, newest_version_in
 
 OID = "5f0c9d1e-7a52-4c3b-9a51-0d6a4f6b8e21"
 APP = "e8947c01-51c5-44c6-971c-f410270cae96"
@@ -184,6 +185,13 @@ def test_no_installation_is_none(body: dict[str, Any]) -> None:
 def test_an_installation_that_cannot_be_told_says_why() -> None:
     assert installation_in(Response(status=403, body=NO_ROLES)) is InstallState.CONSENT_MISSING
     assert installation_in(Response(status=404, body=NO_RESOURCE)) is InstallState.USER_NOT_FOUND
+
+
+@pytest.mark.parametrize("read", [installation_in, chat_id_in, catalog_id_in, newest_version_in])
+def test_a_conflict_of_what_was_only_asked_says_nothing_of_an_installation(
+    read: Callable[[Response], object],
+) -> None:
+    assert read(Response(status=409, body=THERE_ALREADY)) is InstallState.WAITING
 
 
 def test_installing_names_the_app_by_the_clouds_own_address() -> None:
