@@ -89,7 +89,7 @@ class Conversations:
         if row is None:
             return
         known = reference_of(row.values)
-        if known.conversation and known.state is ReferenceState.ACTIVE:
+        if known.conversation and known.state is not ReferenceState.UNINSTALLED:
             return
         values = {"conversation": conversation, "state": ReferenceState.ACTIVE.value, "changed_at": at}
         await self._change(tenant, merge(key, values, etag=row.etag))

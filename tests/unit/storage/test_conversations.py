@@ -287,3 +287,14 @@ async def test_a_conversation_that_herald_created_revives_a_row_taken_for_uninst
     assert (await _found(conversations)).state is (
         ReferenceState.ACTIVE if state is not ReferenceState.ACTIVE else ReferenceState.UNINSTALLED
     )
+
+
+async def test_a_conversation_that_herald_created_ends_no_block(conversations: Conversations) -> None:
+    await conversations.keep(a_state(ReferenceState.BLOCKED, 1))
+
+    await conversations.keep_created(
+        TENANT, KEY, conversation="a:new", service_url="https://smba.example/", at="2026-11-21T10:00:30"
+    )
+
+    found = await _found(conversations)
+    assert (found.state, found.conversation) == (ReferenceState.BLOCKED, "a:chat")
