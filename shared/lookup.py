@@ -98,13 +98,13 @@ class Lookup:
                 lacks_app=Scope.GROUP_CHAT in self._scopes and not is_there,
             )
         if kind is RecipientKind.CHANNEL:
-            group = reference.group if reference is not None else ""
+            group = _group_of(reference, identifier)
             return Recipient(
                 key=key,
                 conversation=quote_conversation_id(identifier),
                 group=group,
                 service_url=service_url,
-                lacks_app=Scope.TEAM in self._scopes and _can_be_given(reference, identifier) and not is_there,
+                lacks_app=Scope.TEAM in self._scopes and bool(group) and not is_there,
             )
         if kind is not RecipientKind.USER:
             return Recipient(key=key, service_url=service_url)
@@ -120,6 +120,6 @@ class Lookup:
         )
 
 
-def _can_be_given(reference: Reference | None, channel: str) -> bool:
-    """Whether a channel stands for its team, whose group is known: by that Graph knows the team."""
-    return reference is not None and bool(reference.group) and reference.team == channel
+def _group_of(reference: Reference | None, channel: str) -> str:
+    """The group of the team that a channel stands for, by which Graph knows it; empty for a team's other channels."""
+    return reference.group if reference is not None and reference.team == channel else ""

@@ -19,7 +19,8 @@ class Recipient:
     """The Entra object id of a person, with whom a conversation can be created. Empty for channels and chats."""
     service_url: str
     group: str = ""
-    """The object id of a team's group, by which Graph knows it; empty for all else, and where it is not known."""
+    """The object id of a team's group, by which Graph knows it; empty for all else, also for the team's other channels,
+    and where it is not known."""
     is_blocked: bool = False
     """Whether an earlier message was refused because the person, or an admin, blocked the bot."""
     lacks_app: bool = False

@@ -219,3 +219,43 @@ def test_removals_that_work_again_let_all_others_go_on() -> None:
         assert not await world.app().installations.blocks(TENANT)
 
     in_a_world(scenario, graph=MemoryGraph())
+
+
+@pytest.mark.parametrize("mode", [Mode.INSTALL, Mode.UPGRADE])
+def test_who_blocked_the_bot_is_still_known_to_have_done_so(mode: Mode) -> None:
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        world.graph.has_app(object_id(1))
+        person = f"user!{object_id(1)}"
+        blocked = Reference(conversation="a:1", service_url=SERVICE_URL, state=ReferenceState.BLOCKED)
+        await keep(world, person, blocked)
+        world.start()
+
+        broadcast = await world.accept(users=[1], mode=mode)
+        await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.INSTALLED: 1}
+        assert state_of(world, person) == "blocked"
+
+    in_a_world(scenario, graph=MemoryGraph())
+
+
+@pytest.mark.parametrize("mode", [Mode.INSTALL, Mode.REMOVE])
+def test_a_channel_does_not_stand_for_its_team(mode: Mode) -> None:
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        channel, team = "19:lunch@thread.tacv2", TEAM.partition("!")[2]
+        known = Reference(conversation=channel, service_url=SERVICE_URL, team=team, group=GROUP, channel=channel)
+        await keep(world, f"channel!{channel}", known)
+        world.graph.has_app(GROUP)
+        world.start()
+
+        # Requests cannot name channels; a saved audience, or another broadcast, brings them.
+        broadcast = await world.accept(conversations=[f"channel!{channel}"], mode=mode)
+        await world.finished(broadcast)
+
+        assert (await world.report(broadcast))["reasons"] == {"not_installed": 1}
+        assert world.graph.requests.total() == 0
+        assert state_of(world, f"channel!{channel}") == "active"
+
+    in_a_world(scenario, graph=MemoryGraph(scopes=EVERYWHERE))
