@@ -34,6 +34,8 @@ class Why(StrEnum):
 
     LISTS_LAG = auto()
     """The app was installed just now, and Graph's list does not show it yet."""
+    VERSIONS_REFUSED = auto()
+    """The catalogue's versions may not be read, which only an upgrade has to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +124,11 @@ class GraphTurn:
         """Bring older installations to the catalogue's version; those that are up to date by now."""
         if not there or not await self._may_go_on():
             return {}
-        newest = newest_version_in(await self._graph.send(self._tenant, find_versions(app.catalog_id)))
+        answer = await self._graph.send(self._tenant, find_versions(app.catalog_id))
+        newest = newest_version_in(answer)
         if isinstance(newest, InstallState):
-            self._end(there, newest)
+            why = Why.VERSIONS_REFUSED if newest is InstallState.CONSENT_MISSING else None
+            self.ends |= dict.fromkeys(there, Ended(state=newest, retry_after=answer.retry_after, why=why))
             return {}
         older = {place: one for place, one in there.items() if is_older(one.version, newest)}
         asked = {place: upgrade(self._places[place], one.id) for place, one in older.items()}

@@ -93,7 +93,9 @@ class InstallRun:
         self._has_new_token = False
         self.wait = 0.0
         self.blocked: InstallState | None = None
-        """What keeps everybody of the tenant from being given the app in this scope, where that came out."""
+        """What holds the batch up, where that came out."""
+        self.blocks_all: InstallState | None = None
+        """The same, where it keeps everybody of the tenant from being given the app in this scope."""
         self.is_let = False
         """Whether anybody has the app by this run, had it, or lost it: then others may try, whatever held them up."""
 
@@ -145,7 +147,7 @@ class InstallRun:
             await self._turn({position: places[position] for position in await self._mine(looked_at)})
         except TokenRefused as error:
             log_event(logger, "graph_token_refused", level=logging.ERROR, tenant=self._tenant, cause=str(error))
-            self.blocked = InstallState.CONSENT_MISSING
+            self.blocked = self.blocks_all = InstallState.CONSENT_MISSING
             self._has_new_token = True
         except TokenUnavailable:
             self._claim.deliveries.settle_answers()
@@ -157,7 +159,7 @@ class InstallRun:
     def _renew_token(self) -> None:
         """Try again with a new token: one has the permissions of the moment it was made, which may be long ago."""
         self._graph.forget_token(self._tenant)
-        self._has_new_token, self.blocked = True, None
+        self._has_new_token, self.blocked, self.blocks_all = True, None, None
 
     async def _turn(self, places: Mapping[int, Place]) -> None:
         """See to places by Graph, and take in what comes of it, also of a turn that breaks off."""
@@ -236,6 +238,8 @@ class InstallRun:
     def _fail(self, positions: Sequence[int], ended: Ended) -> None:
         if ended.state in BLOCKING and positions:
             self.blocked = ended.state
+            if ended.why is not Why.VERSIONS_REFUSED:
+                self.blocks_all = ended.state
             if ended.state is InstallState.APP_NOT_IN_CATALOG:
                 self._catalog.forget(self._tenant)
         for position in positions:

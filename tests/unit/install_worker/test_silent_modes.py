@@ -259,3 +259,29 @@ def test_a_channel_does_not_stand_for_its_team(mode: Mode) -> None:
         assert state_of(world, f"channel!{channel}") == "active"
 
     in_a_world(scenario, graph=MemoryGraph(scopes=EVERYWHERE))
+
+
+def test_an_upgrade_that_may_not_read_the_catalogue_holds_up_nobody_elses_installs() -> None:
+    async def scenario(world: World) -> None:
+        graph = world.graph
+        assert graph is not None
+        missing = refusal(403, "Forbidden", "Missing role permissions on the request.")
+        graph.rule = lambda request, _: missing if "/teamsApps?" in request.path else None
+        graph.has_app(object_id(0))
+        graph.newest = "1.1.0"
+        world.start()
+
+        upgrade = await world.accept(users=[0], mode=Mode.UPGRADE, key="upgrade")
+        await asyncio.sleep(120)
+        message = await world.accept(users=range(1, 31), key="message")
+        seconds = await world.finished(message)
+        waiting = world.states(upgrade)
+        graph.rule = None
+        await world.finished(upgrade)
+
+        assert seconds < 30
+        assert waiting == {State.AWAITING_INSTALL: 1}
+        assert world.states(upgrade) == {State.INSTALLED: 1}
+        assert graph.versions[object_id(0)] == "1.1.0"
+
+    in_a_world(scenario, graph=MemoryGraph())
