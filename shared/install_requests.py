@@ -24,6 +24,7 @@ _NAMED_IN = {
     "users": Scope.PERSONAL,
     "groups": Scope.PERSONAL,
     "rosters": Scope.PERSONAL,
+    "everyone": Scope.PERSONAL,
     "teams": Scope.TEAM,
     "chats": Scope.GROUP_CHAT,
 }

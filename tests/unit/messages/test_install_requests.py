@@ -94,6 +94,23 @@ async def test_what_is_wrong_is_told_with_what_would_be_right(
     assert words in problem["errors"][0]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("audience", "field"),
+    [
+        ({"users": [object_id(1)]}, "users"),
+        ({"groups": [object_id(1)]}, "groups"),
+        ({"everyone": "tenant"}, "everyone"),
+        ({"everyone": "installed"}, "everyone"),
+    ],
+)
+async def test_people_need_the_scope_of_people(audience: dict[str, Any], field: str) -> None:
+    status, problem, _ = await ask(an_app(graph=MemoryGraph(scopes="team")), audience=audience)
+
+    assert status == 422
+    assert [error["pointer"] for error in problem["errors"]] == [f"/audience/{field}"]
+    assert "add personal to HERALD_INSTALL_SCOPES" in problem["errors"][0]["detail"]
+
+
 async def test_an_app_that_does_not_know_what_to_install_says_so() -> None:
     status, problem, _ = await ask(an_app())
 
