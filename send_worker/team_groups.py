@@ -15,7 +15,10 @@ class References(Protocol):
     """Where teams are remembered."""
 
     async def insert_if_absent(self, tenant: str, key: str, reference: Reference) -> bool:
-        """Store a reference where none stands."""
+        """Store a reference where none stands; whether it was stored."""
+
+    async def know_group(self, tenant: str, key: str, group: str) -> None:
+        """Note the group of a team where none is known."""
 
 
 class TeamGroups:
@@ -46,7 +49,7 @@ class TeamGroups:
         return found
 
     async def _remember(self, tenant: str, group: str, team: str) -> None:
-        """Note which group a team has where nothing is known of it: it has the app only once an activity says so."""
+        """Note which group a team has. Where nothing is known of it, it has the app only once an activity says so."""
         key = recipient_key(RecipientKind.CHANNEL, team)
         reference = Reference(
             service_url=await self._service_urls.service_url(tenant, [key]),
@@ -55,4 +58,5 @@ class TeamGroups:
             channel=team,
             state=ReferenceState.UNINSTALLED,
         )
-        await self._references.insert_if_absent(tenant, key, reference)
+        if not await self._references.insert_if_absent(tenant, key, reference):
+            await self._references.know_group(tenant, key, group)

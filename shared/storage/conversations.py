@@ -79,6 +79,12 @@ class Conversations:
         """Note the service URL that a reference turned out to need."""
         await self._change(tenant, merge(key, {"service_url": service_url}))
 
+    async def know_group(self, tenant: str, key: str, group: str) -> None:
+        """Note the group of a team of which no activity has told it: those of its channels do not."""
+        row = await self._table.get(tenant, key)
+        if row is not None and not row.values.get("group"):
+            await self._change(tenant, merge(key, {"group": group}, etag=row.etag))
+
     async def keep_created(self, tenant: str, key: str, *, conversation: str, service_url: str, at: str) -> None:
         """Keep a conversation that Herald created, which proves that the bot is there: in a new row, or in one that
         has lost its own or was taken for uninstalled. `at` as in `mark`."""

@@ -1,6 +1,7 @@
 """Teams by their group's id and channels by name: found when a broadcast is planned, or told as not there."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -204,9 +205,28 @@ def test_what_an_activity_told_of_a_team_stays() -> None:
         await table.write(TENANT, [upsert(key, values_of(stands))])
         await world.finished(await world.accept(audience=named(team(KITCHEN_GROUP))))
 
-        assert reference_of(table.rows(TENANT)[key]) == stands
+        # A message in a channel does not tell the team's group; that is learned here.
+        assert reference_of(table.rows(TENANT)[key]) == replace(stands, group=KITCHEN_GROUP)
 
     in_a_world(scenario, connector=a_connector(), graph=a_graph())
+
+
+def test_a_team_is_given_the_app_again_by_the_group_that_no_activity_told() -> None:
+    graph = a_graph()
+    graph.scopes = "personal,team"
+    removed = Reference(conversation=KITCHEN, service_url=SERVICE_URL, team=KITCHEN, state=ReferenceState.UNINSTALLED)
+
+    async def scenario(world: World) -> None:
+        world.start()
+        key = recipient_key(RecipientKind.CHANNEL, KITCHEN)
+        await world.account.table(names.CONVERSATIONS).write(TENANT, [upsert(key, values_of(removed))])
+        broadcast = await world.accept(audience=named(team(KITCHEN_GROUP)))
+        await world.finished(broadcast)
+
+        assert world.states(broadcast) == {State.SENT: 1}
+        assert graph.installs == Counter({KITCHEN_GROUP: 1})
+
+    in_a_world(scenario, connector=a_connector(), graph=graph)
 
 
 CONNECTOR_FAULTS = [
