@@ -8,6 +8,7 @@ Three kinds stand for what is not resolved yet, or cannot be: `name!` with a sig
 """
 
 import re
+import unicodedata
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
@@ -70,8 +71,11 @@ def is_group_id(team: str) -> bool:
 
 
 def fold_channel_name(name: str) -> str:
-    """The form in which channels' names are compared: without letter case and space around them."""
-    return name.strip().casefold()
+    """The form in which channels' names are compared: without letter case and space around them.
+
+    A letter with a mark may come as one character or as two, as macOS writes it: both are the same letter.
+    """
+    return unicodedata.normalize("NFC", name.strip().casefold())
 
 
 def named_channel_key(team: str, name: str) -> str:

@@ -79,6 +79,7 @@ def test_what_is_no_thread_is_told(identifier: str) -> None:
         ("Sales", "sales"),  # Letter case does not count.
         ("  Sales ", "sales"),  # Space around it neither.
         ("Straße", "strasse"),  # Letters that have no capital of their own are those that stand for it.
+        ("U\u0308bung", "\u00fcbung"),  # A letter with a mark is the same as one character and as two.
         ("R&D / New York", "r&d / new york"),  # What looks like a path is a part of the name.
     ],
 )
