@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from messages.bodies import read_document
 from shared.audience_contract import AudienceBody
-from shared.audience_requests import audience_faults, name_faults, too_many_ids
+from shared.audience_requests import audience_faults, name_faults, read_audience, too_many_ids, whole_faults
 from shared.contract import TenantId, Version
 from shared.errors import Fault, InvalidRequest
 from shared.faults import describe, limit
@@ -55,7 +55,11 @@ def read_saved(body: bytes, *, tenants: Collection[str], takes_names: bool) -> S
     audience = document.get("audience")
     # What it cannot have may be the only thing in it, or half of what it takes: more words would not help.
     faults = list(_not_saved(audience)) or audience_faults(audience)
-    return _read(document, SavedBody, between=faults, tenants=tenants, takes_names=takes_names)
+    saved = _read(document, SavedBody, between=faults, tenants=tenants, takes_names=takes_names)
+    # What no request could name is not kept.
+    if faults := whole_faults(read_audience(saved.audience)):
+        raise InvalidRequest(faults)
+    return saved
 
 
 def _not_saved(audience: object) -> Iterator[Fault]:

@@ -6,7 +6,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.audience_contract import AudienceBody, ExceptBody, NamedChannel
-from shared.domain.audience import Audience, Derived
+from shared.domain.audience import Audience, Derived, pack_audience
 from shared.domain.outcomes import Outcome
 from shared.domain.recipients import (
     GENERAL,
@@ -19,7 +19,13 @@ from shared.domain.recipients import (
     named_channel_key,
     recipient_key,
 )
-from shared.domain.saved_audiences import SavedNames
+from shared.domain.saved_audiences import (
+    LARGEST_AUDIENCE,
+    MOST_IDS_TOGETHER,
+    SavedNames,
+    named_in_two_ways,
+    number_of_ids,
+)
 from shared.errors import Fault
 from shared.field_rules import MOST_IDS, NAME_REFUSED, TEAM_REFUSED
 
@@ -120,6 +126,24 @@ def read_audience(body: AudienceBody) -> Audience:
         except_rosters=tuple(sorted(set(exceptions.rosters or ()))),
         derived=derived(body.source, states=body.states or (), reasons=body.reasons or ()) if body.source else None,
     )
+
+
+def whole_faults(audience: Audience) -> list[Fault]:
+    """What is wrong with an audience as it is kept, with its saved ones, where none of its fields is wrong."""
+    remedy = "cut it into several requests, or save groups in the place of their people"
+    faults = list[Fault]()
+    if (number := number_of_ids(audience)) > MOST_IDS_TOGETHER:
+        detail = f"with its saved audiences this has {number:,} ids, {MOST_IDS_TOGETHER:,} are allowed: {remedy}"
+        faults.append(Fault(pointer="/audience", detail=detail))
+    elif (size := len(pack_audience(audience))) > LARGEST_AUDIENCE:
+        detail = f"with any saved audiences this is kept in {size:,} bytes, {LARGEST_AUDIENCE:,} are allowed: {remedy}"
+        faults.append(Fault(pointer="/audience", detail=detail))
+    for identifier in named_in_two_ways(audience):
+        detail = (
+            f"with any saved audiences this names {identifier} as a channel or team, and as a chat: keep one of the two"
+        )
+        faults.append(Fault(pointer="/audience", detail=detail))
+    return faults
 
 
 def read_saved(body: AudienceBody) -> SavedNames:

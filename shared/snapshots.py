@@ -7,17 +7,9 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from shared.audience_contract import AudienceBody
-from shared.audience_requests import read_audience
-from shared.domain.audience import Audience, pack_audience
-from shared.domain.saved_audiences import (
-    LARGEST_AUDIENCE,
-    MOST_IDS_TOGETHER,
-    SavedNames,
-    can_be_left_out,
-    join,
-    named_in_two_ways,
-    number_of_ids,
-)
+from shared.audience_requests import read_audience, whole_faults
+from shared.domain.audience import Audience
+from shared.domain.saved_audiences import SavedNames, can_be_left_out, join
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest
 from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
@@ -45,8 +37,12 @@ class Snapshots:
 
     async def whole(self, tenant: str, audience: Audience, saved: SavedNames) -> Audience:
         """The audience with the saved ones that belong to it, as they stand now."""
-        if not saved:
-            return audience
+        whole = await self._join(tenant, audience, saved) if saved else audience
+        if faults := whole_faults(whole):
+            raise InvalidRequest(faults)
+        return whole
+
+    async def _join(self, tenant: str, audience: Audience, saved: SavedNames) -> Audience:
         names = sorted({*saved.members, *saved.exceptions})
         read = await asyncio.gather(*(self._read(tenant, name) for name in names))
         known = {name: one for name, one in zip(names, read, strict=True) if one is not None}
@@ -61,14 +57,11 @@ class Snapshots:
         ]
         if faults:
             raise InvalidRequest(faults)
-        whole = join(
+        return join(
             audience,
             members=[known[name] for name in saved.members],
             exceptions=[known[name] for name in saved.exceptions],
         )
-        if faults := list(_faults_together(whole)):
-            raise InvalidRequest(faults)
-        return whole
 
     async def _read(self, tenant: str, name: str) -> Audience | None:
         saved = await self._audiences.get(tenant, name)
@@ -86,19 +79,3 @@ def _unknown(place: str, names: Sequence[str], known: dict[str, Audience]) -> It
                 f"PUT /api/audiences/{name} saves one"
             )
             yield Fault(pointer=f"{place}/{index}", detail=detail)
-
-
-def _faults_together(whole: Audience) -> Iterator[Fault]:
-    """What is wrong with an audience and its saved ones that is wrong with none of them."""
-    remedy = "cut it into several requests, or save groups in the place of their people"
-    if (number := number_of_ids(whole)) > MOST_IDS_TOGETHER:
-        detail = f"with its saved audiences this has {number:,} ids, {MOST_IDS_TOGETHER:,} are allowed: {remedy}"
-        yield Fault(pointer="/audience", detail=detail)
-    elif (size := len(pack_audience(whole))) > LARGEST_AUDIENCE:
-        detail = f"with its saved audiences this is kept in {size:,} bytes, {LARGEST_AUDIENCE:,} are allowed: {remedy}"
-        yield Fault(pointer="/audience", detail=detail)
-    for identifier in named_in_two_ways(whole):
-        detail = (
-            f"with its saved audiences this names {identifier} as a channel or team, and as a chat: keep one of the two"
-        )
-        yield Fault(pointer="/audience", detail=detail)

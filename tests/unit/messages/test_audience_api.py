@@ -22,6 +22,7 @@ from tests.twins.world import TENANT, compose_app
 URL = "https://herald.test/api/audiences"
 GROUP = "02bd9fd6-8f93-4758-87c3-1fb73740a315"
 PEOPLE = {"users": [ALICE]}
+LONG_NAMES = [{"team": CHANNEL, "channel": f"{number:04}{'ü' * 196}"} for number in range(1_000)]
 ROUTES = {
     "audiences_list": ("audiences", ["GET"], "FUNCTION"),
     "audiences_get": ("audiences/{name}", ["GET"], "FUNCTION"),
@@ -290,6 +291,8 @@ async def test_a_list_has_names_and_no_ids_page_by_page(desk: Desk) -> None:
         ({"version": 1, "audience": {"users": ["ann@contoso.com"]}}, "/audience/users/0", "sign-in name"),
         # More ids than a request may name.
         ({"version": 1, "audience": {"users": [user(n) for n in range(1_001)]}}, "/audience", "1,001 ids"),
+        # More than a row takes of it.
+        ({"version": 1, "audience": {"channels": LONG_NAMES}}, "/audience", "655,360 are allowed"),
         # A saved audience in it.
         ({"version": 1, "audience": {"saved": ["managers"]}}, "/audience/saved", "name both"),
         # Among those who are left out.

@@ -123,6 +123,24 @@ async def test_very_long_ids_together_have_a_bound_in_bytes() -> None:
     assert "bytes, 655,360 are allowed" in faults["/audience"]
 
 
+async def test_very_long_names_of_a_request_have_the_same_bound_and_leave_no_trace() -> None:
+    house = House()
+    channels = [{"team": CHANNEL, "channel": f"{number:04}{'ü' * 196}"} for number in range(1_000)]
+
+    faults = await faults_of(house, channels=channels)
+
+    assert "bytes, 655,360 are allowed" in faults["/audience"]
+    assert not await house.listed()
+
+
+async def test_a_general_channel_by_its_name_is_no_chat_besides() -> None:
+    house = House()
+
+    faults = await faults_of(house, channels=[{"team": CHANNEL, "channel": "General"}], chats=[CHANNEL])
+
+    assert CHANNEL in faults["/audience"]
+
+
 async def test_a_conversation_that_two_audiences_name_in_two_ways_is_a_fault() -> None:
     house = House()
     await save(house, "channels", channels=[CHANNEL])
