@@ -48,16 +48,19 @@ class AudienceEstimate:
         found = await self._count(tenant, await self._audience(tenant, given))
         keys = sorted({key for part in found.parts for key in part.sample.keys})
         recipients = await self._lookup.recipients(tenant, keys)
+        most = at_most(found.parts)
         expected = expect(found.parts, {one.key: prospect_of(one) for one in recipients})
         document = {
             "tenant": tenant,
-            "at_most": at_most(found.parts),
+            "at_most": most,
             "sources": [_described(part) for part in found.parts],
             "reachable": expected[Prospect.REACHABLE],
             "to_install": expected[Prospect.TO_INSTALL],
             "sampled": sampled(found.parts),
             "unknown": list(found.unknown),
-            "estimated_seconds": None if self._pace is None else math.ceil(requests_for(expected) / self._pace),
+            "estimated_seconds": (
+                None if self._pace is None or most is None else math.ceil(requests_for(expected) / self._pace)
+            ),
         }
         return json_answer(HTTPStatus.OK, document)
 

@@ -244,6 +244,8 @@ async def test_rosters_and_names_of_channels_are_not_looked_at_before_they_are_p
         ("rosters", CHAT, None, "people"),
     ]
     assert (found["at_most"], found["reachable"]) == (None, 1)
+    # Nobody knows how many are in the rosters.
+    assert found["estimated_seconds"] is None
 
 
 async def test_a_source_that_nobody_counts_is_told_and_leaves_the_sum_open(monkeypatch: pytest.MonkeyPatch) -> None:
