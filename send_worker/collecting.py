@@ -86,7 +86,7 @@ class Collecting:
         until = min(until, monotonic() + STEP_SECONDS)
         while True:
             try:
-                page = await self._pages.page(broadcast.tenant, audience, source, found.token, PAGE_KEYS)
+                page = await self._page(broadcast, audience, source, found.token)
             except DirectoryError as error:
                 if not found.pages:
                     return self._rest(broadcast, cursor, error)
@@ -99,6 +99,13 @@ class Collecting:
         cursor = _tell_unknown(broadcast, audience, _behind(cursor, found.token), found)
         cursor = await self._skip(broadcast.id, cursor, found)
         return await self._keep(broadcast.id, cursor, source, sorted(found.keys))
+
+    async def _page(self, broadcast: Broadcast, audience: Audience, source: Source, token: str) -> Page:
+        """A page that leads on. One that leads to itself would be read for ever, at the whole pace."""
+        page = await self._pages.page(broadcast.tenant, audience, source, token, PAGE_KEYS)
+        if page.token and page.token == token:
+            raise DirectoryUnavailable("PageLeadsToItself")
+        return page
 
     async def _keep(self, broadcast_id: str, cursor: Cursor, source: Source, keys: Sequence[str]) -> Cursor:
         """Store the run, to be walked next."""

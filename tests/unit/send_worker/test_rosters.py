@@ -184,6 +184,34 @@ def test_a_continuation_that_leads_nowhere_begins_its_own_roster_anew() -> None:
     in_a_world(scenario, connector=connector)
 
 
+def test_a_page_that_leads_to_itself_is_asked_for_now_and_then_until_it_leads_on() -> None:
+    class Circling(MemoryConnector):
+        circles = True
+
+        def _read(self, request: Request) -> Answer:
+            answer = super()._read(request)
+            if self.circles and "continuationToken" in answer.found:
+                return Answer(kind=Verdict.ACCEPTED, found={**answer.found, "continuationToken": "page & 50"})
+            return answer
+
+    connector = Circling()
+    connector.rosters = {KITCHEN: members(range(160))}
+    connector.page_size = 50
+
+    async def scenario(world: World) -> None:
+        world.start()
+        broadcast = await world.accept(audience=Audience(rosters=(KITCHEN,)), mode=Mode.SANDBOX)
+        await asyncio.sleep(300)
+        waiting, asked = await report_on(world, broadcast), len(connector.asked)
+        connector.circles = False
+        await world.finished(broadcast, within=600)
+
+        assert (waiting["plan_waits_for"], asked <= 31) == ("directory", True)
+        assert await planned(world, broadcast) == once(range(160))
+
+    in_a_world(scenario, connector=connector)
+
+
 def test_a_plan_waits_while_the_credentials_are_refused_and_says_so() -> None:
     connector = a_connector(kitchen=members(range(10)))
 
