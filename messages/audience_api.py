@@ -61,7 +61,7 @@ class AudienceApi:
             return _answer(HTTPStatus.OK, stands, tenant, links)
         _check(if_match, stands, name)
         try:
-            await self._audiences.put(tenant, saved, over=stands if if_match else None)
+            await self._audiences.put(tenant, saved, over=None if if_match is None else stands)
         except RowConflict as error:
             # Somebody was faster, or this is the echo of this very write.
             now = await self._audiences.get(tenant, name)
@@ -80,7 +80,7 @@ class AudienceApi:
             raise unknown_audience(name)
         _check(if_match, stands, name)
         try:
-            await self._audiences.remove(tenant, name, only=stands if if_match else None)
+            await self._audiences.remove(tenant, name, only=None if if_match is None else stands)
         except RowConflict as error:
             # It is gone, by whomever, or it is another one by now.
             if await self._audiences.get(tenant, name) is not None:
@@ -97,7 +97,7 @@ def _known_name(name: str) -> str:
 
 def _check(if_match: str | None, stands: SavedAudience | None, name: str) -> None:
     """Raise Problem where the version that stands is none of those that the header `If-Match` names."""
-    if not if_match:
+    if if_match is None:
         return
     # What passes a proxy that compresses has become a weak tag; a hash of the words is as good.
     tags = [tag.strip().removeprefix("W/") for tag in if_match.split(",")]

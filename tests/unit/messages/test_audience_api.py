@@ -72,7 +72,7 @@ class Desk:
         request = func.HttpRequest(
             "GET",
             f"{URL}/{name}" if name else URL,
-            headers={"If-Match": if_match} if if_match else {},
+            headers={} if if_match is None else {"If-Match": if_match},
             params=query,
             route_params={"name": name},
             body=b"" if document is None else orjson.dumps(document),
@@ -158,6 +158,8 @@ async def test_of_two_editors_the_second_is_told_that_the_audience_has_changed(d
         ('"other"', 412),
         # Without its quotes it is no tag.
         ("other", 412),
+        # An editor who lost the tag on the way overwrites nobody.
+        ("", 412),
     ],
 )
 async def test_a_condition_is_met_or_not(desk: Desk, condition: str, status: int) -> None:
