@@ -113,6 +113,9 @@ def decipher_create(status: int, headers: Mapping[str, str], body: bytes) -> Ans
 
 def decipher_read(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     """Read the answer to a read. A success without a JSON object is none: it would be taken for an empty list."""
+    if status == 408:
+        # The request did not come through in time (RFC 9110), which says nothing of what it asks about.
+        return Answer(kind=Verdict.ANSWER_LOST, code=str(status), retry_after=_retry_after(headers))
     if not 200 <= status < 300:
         return _decipher_refusal(status, headers, body)
     found = _object(body)

@@ -106,6 +106,8 @@ TROUBLES = [
     (refused(502, "ServiceError"), Trouble.WAITING, Trouble.WAITING),
     (read(None, 503), Trouble.WAITING, Trouble.WAITING),
     (read(None, 504), Trouble.WAITING, Trouble.WAITING),
+    # A request that did not come through in time.
+    (read(None, 408), Trouble.WAITING, Trouble.WAITING),
     # No connection, and no answer.
     (Answer(kind=Verdict.UNREACHABLE), Trouble.WAITING, Trouble.WAITING),
     (Answer(kind=Verdict.ANSWER_LOST), Trouble.WAITING, Trouble.WAITING),
