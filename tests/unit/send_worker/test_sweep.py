@@ -358,8 +358,8 @@ def test_a_sweep_reads_no_batches() -> None:
         desk.world.account.use_hook(hook)
         await desk.sweep()
 
-        # The note of the sweep; head, pace row and cursor; the open ones, lanes and markers; a nudge for each lane.
-        assert verbs == {"write": 1, "get": 3, "scan": 3, "put": 2}
+        # The note of the sweep; head, pace row and cursor; sleepers, the open ones, lanes and markers; a nudge a lane.
+        assert verbs == {"write": 1, "get": 3, "scan": 4, "put": 2}
 
     at_a_desk(scenario)
 
