@@ -18,10 +18,14 @@ blueprint = func.Blueprint()
 
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=False)
 async def tick(timer: func.TimerRequest) -> None:
-    """Sweep once a minute (UTC); a tick that comes late sweeps just the same."""
+    """Run what is due and sweep, once a minute (UTC); a tick that comes late does just the same."""
     if timer.past_due:
         log_event(logger, "tick_came_late")
-    await (await _pipeline()).sweep.run()
+    pipeline = await _pipeline()
+    try:
+        await pipeline.due_schedules.run()
+    finally:
+        await pipeline.sweep.run()
 
 
 @blueprint.timer_trigger(arg_name="timer", schedule="30 */10 * * * *", run_on_startup=False)

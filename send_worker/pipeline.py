@@ -8,6 +8,7 @@ from send_worker.collecting import Collecting
 from send_worker.connector_calls import ConnectorCalls
 from send_worker.counting import Counting
 from send_worker.directory_pages import DirectoryPages
+from send_worker.due_schedules import DueSchedules
 from send_worker.named_conversations import NamedConversations
 from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
@@ -23,11 +24,12 @@ from shared.graph.named_people import NamedPeople
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Planner, sender and sweep of one process."""
+    """Planner, sender, sweep and what runs due schedules, of one process."""
 
     planner: Planner
     sender: Sender
     sweep: Sweep
+    due_schedules: DueSchedules
 
 
 def build_pipeline(app: App) -> Pipeline:
@@ -52,6 +54,14 @@ def build_pipeline(app: App) -> Pipeline:
             clock=clock,
         ),
         sweep=Sweep(store, app.directory, app.pacers, app.nudging, clock),
+        due_schedules=DueSchedules(
+            app.schedules,
+            acceptance=app.acceptance,
+            rejections=app.rejections,
+            clock=clock,
+            tenants=app.settings.tenants,
+            takes_names=app.settings.takes_names,
+        ),
     )
 
 

@@ -92,7 +92,7 @@ class Acceptance:
             audience = await self._audience_now(request)
             self._check_moment(request)
             entry, is_new = await self._register(request)
-        if entry.body_hash != request.body_hash:
+        if not _stands_for(entry, request):
             raise KeyReused(entry.broadcast_id)
         created = await (self._write(request, audience, entry) if is_new else self._go_on(request, entry))
         log_event(logger, "request_accepted", broadcast=entry.broadcast_id, tenant=request.tenant, created=created)
@@ -113,7 +113,7 @@ class Acceptance:
         """Take the key for a new id, and tell so; the entry of somebody else where that one was faster."""
         now = self._clock.now()
         entry = Entry(
-            broadcast_id=broadcast_id(now=now, randomness=self._randomness(7)),
+            broadcast_id=request.broadcast_id or broadcast_id(now=now, randomness=self._randomness(7)),
             key=request.key,
             body_hash=request.body_hash,
             accepted_at=now,
@@ -129,6 +129,7 @@ class Acceptance:
             if stands.broadcast_id != entry.broadcast_id:
                 await self._directory.close(entry.broadcast_id)
                 return stands, False
+            return stands, True
         return entry, True
 
     async def _go_on(self, request: BroadcastRequest, entry: Entry) -> bool:
@@ -203,6 +204,12 @@ class Acceptance:
             await self._sends.put(pack_nudge(Nudge(broadcast=broadcast, batch=0)))
             return
         await self._plans.put(pack_nudge(Nudge(broadcast=broadcast)))
+
+
+def _stands_for(entry: Entry, request: BroadcastRequest) -> bool:
+    if request.broadcast_id is not None:
+        return entry.broadcast_id == request.broadcast_id
+    return entry.body_hash == request.body_hash
 
 
 def encode(content: Content) -> bytes:

@@ -34,6 +34,7 @@ from shared.storage.pace import SANDBOX_ROW, PaceRows
 from shared.storage.poison import PoisonMessages
 from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
+from shared.storage.schedules import Schedules
 from shared.storage.windows import WindowRows
 from shared.teams.client import CONNECTIONS_WITH_LIMIT, CONNECTIONS_WITHOUT_LIMIT, ConnectorClient
 from shared.tokens.credentials import connector_tokens, graph_tokens
@@ -70,6 +71,7 @@ class App:
     installations: Installations
     audiences: Audiences
     snapshots: Snapshots
+    schedules: Schedules
     sends: Queue
     plans: Queue
     installs: Queue
@@ -156,6 +158,7 @@ def assemble(
         installations=Installations(account.table(names.INSTALLATIONS)),
         audiences=audiences,
         snapshots=snapshots,
+        schedules=Schedules(account.table(names.SCHEDULES)),
         sends=sends,
         plans=plans,
         installs=installs,

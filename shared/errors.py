@@ -5,6 +5,7 @@
     ├── InvalidRequest              the caller mends the request: every fault by JSON pointer
     ├── KeyReused                   the caller picks another idempotency key
     ├── BroadcastNotFound           the caller asks for another id
+    ├── ScheduleNotFound            likewise
     ├── ActivityRefused             the door answers with `status` and no reason
     ├── ServiceHostRefused          an operator names the host in a setting
     ├── TokenRefused                an operator mends the credentials
@@ -60,6 +61,10 @@ class KeyReused(HeraldError):
 
 class BroadcastNotFound(HeraldError):
     """No broadcast has this id."""
+
+
+class ScheduleNotFound(HeraldError):
+    """No schedule of the tenant has this id."""
 
 
 class ActivityRefused(HeraldError):

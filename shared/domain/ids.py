@@ -1,4 +1,7 @@
-"""Time-ordered ids for broadcasts."""
+"""Time-ordered ids for broadcasts and schedules."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LATEST_MS = 10**13 - 1
@@ -6,9 +9,19 @@ _LATEST_MS = 10**13 - 1
 
 def broadcast_id(*, now: float, randomness: bytes) -> str:
     """Make an id whose order is the order of acceptance: 10 characters of milliseconds and 10 of chance (50 bits)."""
-    milliseconds = int(now * 1000)
     chance = int.from_bytes(randomness[:7], "big") & ((1 << 50) - 1)
-    return _base32(milliseconds, 10) + _base32(chance, 10)
+    return _base32(int(now * 1000), 10) + _base32(chance, 10)
+
+
+def occurrence_id(*, schedule: str, at: float) -> str:
+    """The id of the broadcast of a schedule's occurrence: its instant, and a hash of both in the place of chance."""
+    return broadcast_id(now=at, randomness=sha256(occurrence_key(schedule=schedule, at=at).encode()).digest())
+
+
+def occurrence_key(*, schedule: str, at: float) -> str:
+    """The idempotency key of the broadcast of a schedule's occurrence."""
+    instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return f"schedule!{schedule}!{instant.removesuffix('+00:00')}Z"
 
 
 def newest_first(now: float) -> str:

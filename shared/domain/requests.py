@@ -44,6 +44,8 @@ class BroadcastRequest:
     """Saved audiences that belong to the audience, which holds nothing of them yet."""
     starts_at: float = 0.0
     """The moment to send at, in seconds since the epoch; zero for at once."""
+    broadcast_id: str | None = None
+    """The id of a schedule's occurrence. Its key then stands for the occurrence, in whatever words."""
 
     @property
     def body_hash(self) -> str:

@@ -23,10 +23,11 @@ _MOST_FAULT_BYTES = 200 * 1024
 
 
 class RejectionSource(StrEnum):
-    """Which queue brought the request."""
+    """What brought the request: a queue, or a schedule's occurrence."""
 
     QUEUE = "queue"
     POISON = "queue-poison"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from shared.storage.pace import PaceRows
 from shared.storage.poison import PoisonMessages
 from shared.storage.recipient_search import RecipientSearch
 from shared.storage.rejections import Rejections
+from shared.storage.schedules import Schedules
 from tests.twins.storage import MemoryAccount
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -86,6 +87,7 @@ class House:
         self.poison = PoisonMessages(self.account.table(names.POISON))
         self.conversations = Conversations(self.account.table(names.CONVERSATIONS))
         self.audiences = Audiences(self.account.table(names.AUDIENCES))
+        self.schedules = Schedules(self.account.table(names.SCHEDULES))
         self.search = RecipientSearch(self.account.table(names.BROADCASTS))
         self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
         self.pacers = Pacers(PaceRows(self.account.table(names.PACE)), ceiling=pace, clock=self.account.clock)

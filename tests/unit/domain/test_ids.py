@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.ids import broadcast_id, newest_first
+from shared.domain.ids import broadcast_id, newest_first, occurrence_id, occurrence_key
 from shared.storage.rows import FORBIDDEN_IN_KEYS
 
 instants = st.integers(min_value=0, max_value=4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
@@ -42,3 +42,24 @@ def test_later_instants_sort_first(one: float, other: float) -> None:
 
     assert newest_first(later) <= newest_first(earlier)
     assert len(newest_first(later)) == 13
+
+
+schedules = st.from_regex(r"[0-9a-z]{20}", fullmatch=True)
+
+
+@given(instants, schedules)
+def test_an_occurrence_has_one_id_among_those_of_its_instant(at: float, schedule: str) -> None:
+    made = occurrence_id(schedule=schedule, at=at)
+
+    assert made == occurrence_id(schedule=schedule, at=at)
+    assert re.fullmatch(r"[0-9a-hjkmnp-tv-z]{20}", made)
+    assert made[:10] == broadcast_id(now=at, randomness=b"\0")[:10]
+
+
+@given(instants, schedules, schedules)
+def test_occurrences_of_two_schedules_at_one_instant_differ(at: float, one: str, other: str) -> None:
+    assert (occurrence_id(schedule=one, at=at) == occurrence_id(schedule=other, at=at)) == (one == other)
+
+
+def test_the_key_of_an_occurrence_says_whose_and_when_it_is() -> None:
+    assert occurrence_key(schedule="s", at=1_780_297_200.5) == "schedule!s!2026-06-01T07:00:00.500Z"

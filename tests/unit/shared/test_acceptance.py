@@ -10,6 +10,7 @@ from shared.domain.broadcasts import Priority
 from shared.domain.plans import Cursor, Phase
 from shared.envelopes import Nudge, unpack_nudge
 from shared.errors import KeyReused, RowConflict, StorageUnavailable
+from shared.storage import names
 from tests.twins.accepting import NOON, TENANT, House, a_request, user
 from tests.twins.storage import Call, Hook, Moment, yielding
 
@@ -223,3 +224,47 @@ async def test_two_bodies_at_once_with_one_key_make_one_broadcast_and_one_refusa
     assert sorted(type(answer).__name__ for answer in answers) == ["Accepted", "KeyReused"]
     assert len(house.heads) == 1
     assert await house.open() == house.heads
+
+
+async def test_an_id_that_is_given_is_taken_and_its_key_stands_for_any_words() -> None:
+    house = House()
+    request = replace(a_request(), broadcast_id="0" * 20)
+
+    first = await house.acceptance.accept(request)
+    again = await house.acceptance.accept(replace(a_request(content={"text": "Other words"}), broadcast_id="0" * 20))
+
+    assert first.created
+    assert not again.created
+    assert house.heads == [first.broadcast_id] == [again.broadcast_id] == ["0" * 20]
+
+
+async def test_a_key_of_another_broadcast_does_not_stand_for_an_id_that_is_given() -> None:
+    house = House()
+    await house.acceptance.accept(a_request())
+
+    with pytest.raises(KeyReused):
+        await house.acceptance.accept(replace(a_request(), broadcast_id="0" * 20))
+
+
+async def test_two_at_once_with_an_id_that_is_given_list_and_write_one_broadcast() -> None:
+    house = House()
+    request = replace(a_request(), broadcast_id="0" * 20)
+    stalled = list[Call]()
+
+    async def hook(call: Call) -> None:
+        house.now += 1
+        await asyncio.sleep(0)
+        if call.verb == "write" and call.store == names.BROADCASTS and not stalled:
+            # Who registered it is overtaken by the other one.
+            stalled.append(call)
+            for _turn in range(50):
+                await asyncio.sleep(0)
+
+    house.account.use_hook(hook)
+
+    accepted = await asyncio.gather(*(house.acceptance.accept(request) for _ in range(2)))
+
+    assert [one.created for one in accepted] == [False, True]
+    assert house.heads == ["0" * 20] == await house.listed()
+    [entry] = (await house.directory.page(TENANT, limit=10)).entries
+    assert (await house.broadcasts.head("0" * 20)).accepted_at == entry.accepted_at

@@ -1,0 +1,182 @@
+"""What the tick does for schedules: each occurrence that is due becomes one broadcast, whatever breaks off in between.
+
+The steps: the next due row is written, the schedule is moved on by compare-and-swap (`last` is this occurrence, `next`
+the one after), the occurrence's broadcast is accepted under the id that follows from schedule and instant, its due row
+is removed. A due row is acted on where it is the schedule's `next` (all steps) or its `last` (the steps after the
+move). So two ticks at once, and one that follows one that died, make the same broadcast.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+
+from shared.acceptance import Acceptance
+from shared.domain.ids import occurrence_key
+from shared.domain.schedules import MOST_CAUGHT_UP, due_by, next_after
+from shared.errors import Fault, InvalidRequest, KeyReused, RowConflict, ScheduleNotFound, StorageError
+from shared.ports import Clock
+from shared.schedule_requests import occurrence_request, timetable_of
+from shared.storage.rejections import Rejection, Rejections, RejectionSource
+from shared.storage.schedules import Due, Schedule, Schedules
+from shared.telemetry import log_event
+
+MOST_DUE = 1_000
+"""Due rows that one tick looks at, a page of them; the next tick goes on."""
+AT_ONCE = 8
+"""Schedules that are looked at side by side."""
+STRAY_SECONDS = 600.0
+"""A due row that no schedule names is removed at this age. No function lives so long, so nobody is about to name it."""
+MOST_STEPS = 3 * MOST_CAUGHT_UP
+"""Two for each occurrence that is made up for, and some for conflicts."""
+MOST_LATEST = 10
+"""Instants of broadcasts that a schedule remembers."""
+
+logger = logging.getLogger(__name__)
+
+
+class DueSchedules:
+    """Runs what is due."""
+
+    def __init__(
+        self,
+        schedules: Schedules,
+        *,
+        acceptance: Acceptance,
+        rejections: Rejections,
+        clock: Clock,
+        tenants: Collection[str],
+        takes_names: bool,
+    ) -> None:
+        self._schedules = schedules
+        self._acceptance = acceptance
+        self._rejections = rejections
+        self._clock = clock
+        self._tenants = tenants
+        self._takes_names = takes_names
+
+    async def run(self) -> None:
+        """Run every occurrence that is due, each schedule's in order. What storage fails is left to the next tick."""
+        try:
+            rows = await self._schedules.due(self._clock.now(), limit=MOST_DUE)
+        except StorageError as error:
+            log_event(logger, "schedules_failed", level=logging.WARNING, cause=type(error).__name__)
+            return
+        by_schedule: dict[tuple[str, str], list[Due]] = {}
+        for row in rows:
+            by_schedule.setdefault((row.tenant, row.schedule), []).append(row)
+        waiting = list(reversed(by_schedule.values()))
+
+        async def look() -> None:
+            while waiting:
+                await self._look_at(waiting.pop())
+
+        await asyncio.gather(*(look() for _ in range(AT_ONCE)))
+
+    async def _look_at(self, rows: list[Due]) -> None:
+        """Look at the due rows of one schedule. What fails ends them all, so that no occurrence overtakes another."""
+        try:
+            for due in rows:
+                await self._act_on(due)
+        except StorageError as error:
+            log_event(
+                logger,
+                "schedules_failed",
+                level=logging.WARNING,
+                schedule=rows[0].schedule,
+                cause=type(error).__name__,
+            )
+        except InvalidRequest as error:
+            log_event(logger, "schedule_unreadable", level=logging.ERROR, schedule=rows[0].schedule, reason=str(error))
+
+    async def _act_on(self, due: Due) -> None:
+        """Go through the steps of an occurrence, and of those behind it that are due by now."""
+        at = due.at
+        for _ in range(MOST_STEPS):
+            schedule = await self._find(due)
+            if schedule is None or at not in (schedule.next, schedule.last):
+                if at == due.at and due.age > STRAY_SECONDS:
+                    await self._schedules.drop(due)
+                return
+            if at == schedule.last:
+                await self._send(schedule, at)
+                following = schedule.next
+            else:
+                following = await self._move_on(schedule, at)
+            if following is None or following > self._clock.now():
+                return
+            at = following
+
+    async def _find(self, due: Due) -> Schedule | None:
+        with suppress(ScheduleNotFound):
+            return await self._schedules.get(due.tenant, due.schedule)
+        return None
+
+    async def _move_on(self, schedule: Schedule, at: float) -> float | None:
+        """Make the occurrence the schedule's last one, or pass over one that is not made up for. What to look at now.
+
+        After a conflict, be it the echo of this very write, the schedule itself tells what stands: look at it again.
+        """
+        if schedule.last is not None and await self._schedules.is_due(schedule, schedule.last):
+            # Whoever moved it on died before its broadcast stood. Once it is moved on again nobody would know of that.
+            await self._send(schedule, schedule.last)
+        timetable, now = timetable_of(schedule), _moment(self._clock.now())
+        runs = due_by(timetable, since=_moment(at), now=now)
+        if runs and runs[0] == _moment(at):
+            following = next_after(timetable, runs[0])
+            latest = (at, *schedule.latest)[:MOST_LATEST]
+            moved = replace(schedule, last=at, next=_seconds(following), latest=latest)
+            with suppress(RowConflict):
+                await self._schedules.change(moved)
+            return at
+        following = runs[0] if runs else next_after(timetable, now)
+        moved = replace(schedule, next=_seconds(following))
+        try:
+            await self._schedules.change(moved)
+        except RowConflict:
+            return at
+        await self._schedules.settle(schedule, at)
+        log_event(logger, "occurrences_passed_over", schedule=schedule.id, since=at, next=moved.next)
+        return moved.next
+
+    async def _send(self, schedule: Schedule, at: float) -> None:
+        """Have the occurrence's broadcast accepted, and be done with it."""
+        try:
+            request = occurrence_request(schedule, at, tenants=self._tenants, takes_names=self._takes_names)
+            accepted = await self._acceptance.accept(request)
+        except (InvalidRequest, KeyReused) as error:
+            await self._refuse(schedule, at, error)
+        else:
+            log_event(logger, "occurrence_ran", schedule=schedule.id, broadcast=accepted.broadcast_id)
+        await self._schedules.settle(schedule, at)
+
+    async def _refuse(self, schedule: Schedule, at: float, error: InvalidRequest | KeyReused) -> None:
+        """Keep an occurrence that cannot be accepted where its author finds it, with all that is wrong with it."""
+        faults = error.faults if isinstance(error, InvalidRequest) else (Fault(pointer="/key", detail=str(error)),)
+        body, key = orjson.dumps(schedule.request), occurrence_key(schedule=schedule.id, at=at)
+        await self._rejections.record(
+            Rejection(
+                tenant=schedule.tenant,
+                at=self._clock.now(),
+                source=RejectionSource.SCHEDULE,
+                faults=faults,
+                body=body,
+                body_bytes=len(body),
+                message_id=key,
+                key=key,
+            )
+        )
+        places = [fault.pointer for fault in faults]
+        log_event(logger, "occurrence_refused", level=logging.ERROR, schedule=schedule.id, at=at, places=places)
+
+
+def _moment(instant: float) -> datetime:
+    return datetime.fromtimestamp(instant, UTC)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()

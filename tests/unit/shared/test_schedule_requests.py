@@ -1,0 +1,151 @@
+"""A schedule is read, or everything that is wrong with it is named."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import pytest
+
+from shared.domain.ids import occurrence_id, occurrence_key
+from shared.domain.schedules import EVERY_DAY, IfClosed, IfMissed, QuietHours, Timetable
+from shared.errors import InvalidRequest
+from shared.schedule_requests import occurrence_request, read_schedule, timetable_of
+from tests.twins.accepting import ALICE, NOON, TENANT
+from tests.twins.scheduling import a_schedule
+
+NOW = datetime.fromtimestamp(NOON, UTC)
+PLAIN = {"cron": "0 9 * * MON-FRI", "zone": "Europe/Berlin"}
+
+
+def a_schedule_document(**changes: Any) -> dict[str, Any]:
+    document = {
+        "version": 1,
+        "timetable": PLAIN,
+        "audience": {"users": [ALICE]},
+        "content": {"text": "Good morning"},
+    }
+    return {name: value for name, value in {**document, **changes}.items() if value is not None}
+
+
+def faults_of(document: Mapping[str, Any]) -> dict[str, str]:
+    with pytest.raises(InvalidRequest) as caught:
+        read_schedule(document, tenants=[TENANT], now=NOW)
+    return {fault.pointer: fault.detail for fault in caught.value.faults}
+
+
+def test_a_plain_schedule_is_read() -> None:
+    read = read_schedule(a_schedule_document(name="Morning"), tenants=[TENANT], now=NOW)
+
+    assert (read.tenant, read.key, read.name) == (TENANT, "", "Morning")
+    assert read.timetable.cron == "0 9 * * MON-FRI"
+    assert read.timetable.zone.key == "Europe/Berlin"
+    assert read.timetable_document == PLAIN
+    assert read.request_document == {"audience": {"users": [ALICE]}, "content": {"text": "Good morning"}}
+
+
+def test_every_field_of_a_timetable_is_read() -> None:
+    document = {
+        **PLAIN,
+        "starts_at": "2026-09-01T00:00:00+02:00",
+        "ends_at": "2027-08-31T22:00:00Z",
+        "exceptions": ["2026-12-24", "2026-12-31"],
+        "quiet_hours": {"from": "22:00", "to": "07:30"},
+        "working_days": ["MON", "WED"],
+        "if_closed": "drop",
+        "if_missed": "run_all",
+    }
+
+    timetable = timetable_of(a_schedule(timetable=document))
+
+    assert timetable == Timetable(
+        cron="0 9 * * MON-FRI",
+        zone=timetable.zone,
+        starts_at=datetime(2026, 8, 31, 22, tzinfo=UTC),
+        ends_at=datetime(2027, 8, 31, 22, tzinfo=UTC),
+        exceptions=frozenset({date(2026, 12, 24), date(2026, 12, 31)}),
+        quiet_hours=QuietHours(begins=time(22), ends=time(7, 30)),
+        working_days=frozenset({0, 2}),
+        if_closed=IfClosed.DROP,
+        if_missed=IfMissed.RUN_ALL,
+    )
+
+
+def test_null_is_absent() -> None:
+    names = ("starts_at", "ends_at", "exceptions", "quiet_hours", "working_days", "if_closed", "if_missed")
+
+    timetable = timetable_of(a_schedule(timetable={**PLAIN, **dict.fromkeys(names)}))
+
+    assert (timetable.if_closed, timetable.if_missed) == (IfClosed.WAIT, IfMissed.RUN_ONCE)
+    assert timetable.working_days == EVERY_DAY
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "words"),
+    [
+        ({"cron": "0 25 * * *"}, "/timetable/cron", "hour '25' cannot be read: 0 to 23"),
+        ({"cron": "0 9 30 2 *"}, "/timetable/cron", "never comes"),
+        ({"zone": "Europe/Berlni"}, "/timetable/zone", "did you mean Europe/Berlin"),
+        ({"starts_at": "2026-09-01T00:00:00"}, "/timetable/starts_at", "an instant with its offset"),
+        ({"starts_at": "tomorrow"}, "/timetable/starts_at", "such as 2026-06-01T00:00:00+02:00"),
+        ({"starts_at": "9999-09-01T00:00:00Z"}, "/timetable/starts_at", "between the years 2000 and 2200"),
+        ({"exceptions": ["2026-02-30"]}, "/timetable/exceptions/0", "a date of the calendar, such as"),
+        ({"exceptions": ["20260201"]}, "/timetable/exceptions/0", "such as 2026-12-24"),
+        ({"quiet_hours": {"from": "24:00", "to": "07:00"}}, "/timetable/quiet_hours/from", "from 00:00 to 23:59"),
+        ({"quiet_hours": {"from": "22:00"}}, "/timetable/quiet_hours/to", "missing"),
+        ({"quiet_hours": {"from": "22:00", "to": "22:00"}}, "/timetable/quiet_hours", "all day would be quiet"),
+        ({"working_days": []}, "/timetable/working_days", "no day is left"),
+        ({"working_days": ["Monday"]}, "/timetable/working_days/0", '"MON"'),
+        ({"if_missed": "never"}, "/timetable/if_missed", '"run_once", "skip" or "run_all"'),
+        ({"every": "day"}, "/timetable/every", "there is no such field; the fields here are cron, zone"),
+        ({"ends_at": "2020-01-01T00:00:00Z"}, "/timetable/ends_at", "past"),
+    ],
+)
+def test_what_is_wrong_with_a_timetable_is_told(changes: Mapping[str, Any], pointer: str, words: str) -> None:
+    faults = faults_of(a_schedule_document(timetable={**PLAIN, **changes}))
+
+    assert list(faults) == [pointer]
+    assert words in faults[pointer]
+
+
+def test_everything_is_told_at_once() -> None:
+    document = a_schedule_document(
+        version=2,
+        tenant="00000000-0000-0000-0000-000000000000",
+        timetable={"cron": "x", "zone": "y"},
+        audience={},
+        content={"text": " "},
+        options={"priority": "high"},
+        nmae="Morning",
+    )
+
+    assert set(faults_of(document)) == {
+        *("/version", "/tenant", "/timetable/cron", "/timetable/zone", "/audience", "/content/text"),
+        *("/options/priority", "/nmae"),
+    }
+
+
+def test_a_document_without_anything_is_told_what_it_needs() -> None:
+    assert set(faults_of({})) == {"/version", "/timetable", "/audience", "/content"}
+
+
+def test_an_occurrence_asks_for_what_the_author_wrote() -> None:
+    schedule = a_schedule(
+        request={
+            "audience": {"users": [ALICE]},
+            "content": {"text": "Good morning"},
+            "options": {"expires_after": "PT4H"},
+        }
+    )
+
+    request = occurrence_request(schedule, NOON, tenants=[TENANT], takes_names=False)
+
+    assert request.tenant == TENANT
+    assert request.key == occurrence_key(schedule=schedule.id, at=NOON)
+    assert request.broadcast_id == occurrence_id(schedule=schedule.id, at=NOON)
+    assert request.content.text == "Good morning"
+    assert request.expires_after is not None
+
+
+def test_an_occurrence_of_a_tenant_that_is_served_no_more_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="does not serve"):
+        occurrence_request(a_schedule(), NOON, tenants=["another"], takes_names=False)
