@@ -32,7 +32,9 @@ def instant(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_ROOTS = frozenset({"broadcasts", "audiences", "installs", "rejections", "people", "reachability", "poison"})
+_ROOTS = frozenset(
+    {"broadcasts", "audiences", "schedules", "installs", "rejections", "people", "reachability", "poison"}
+)
 
 
 def following_page(link: str | None) -> dict[str, str]:
@@ -72,6 +74,14 @@ class Links:
     def audience(self, name: str, *, tenant: str) -> str:
         """One saved audience."""
         return self._address(f"audiences/{name}", {"tenant": tenant})
+
+    def schedules(self, **query: str | int) -> str:
+        """The list of schedules."""
+        return self._address("schedules", query)
+
+    def schedule(self, schedule_id: str) -> str:
+        """One schedule."""
+        return self._address(f"schedules/{schedule_id}", {})
 
     def rejections(self, **query: str | int) -> str:
         """The list of rejections."""

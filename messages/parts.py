@@ -17,6 +17,8 @@ from messages.poison import PoisonKeeper
 from messages.poison_api import PoisonApi
 from messages.replay import Replay
 from messages.reports import Reports
+from messages.schedule_api import ScheduleApi
+from messages.schedule_view import ScheduleView
 from messages.tenant_api import TenantApi
 from messages.waking import Waking
 from messages.wishes import Wishes
@@ -136,6 +138,19 @@ def install_api(app: App) -> InstallApi:
         clock=app.clock,
         tenants=app.settings.tenants,
         scopes=app.settings.install_scopes,
+        new_key=lambda: uuid4().hex,
+        takes_names=app.settings.takes_names,
+    )
+
+
+def schedule_api(app: App) -> ScheduleApi:
+    """What answers the authors of schedules."""
+    return ScheduleApi(
+        app.schedules,
+        acceptance=app.acceptance,
+        view=ScheduleView(app.broadcasts, app.part(reports), app.clock),
+        clock=app.clock,
+        tenants=app.settings.tenants,
         new_key=lambda: uuid4().hex,
         takes_names=app.settings.takes_names,
     )

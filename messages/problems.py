@@ -13,6 +13,7 @@ from shared.errors import (
     HeraldError,
     InvalidRequest,
     KeyReused,
+    ScheduleNotFound,
     SettingsError,
     StorageUnavailable,
 )
@@ -119,6 +120,41 @@ def unknown_tenant(tenant: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "unknown-tenant", "No such tenant", detail)
 
 
+def needs_if_match() -> Problem:
+    """A change that does not say what it changes."""
+    detail = "name the version that you read: send its ETag in the header If-Match, or * to change whatever stands"
+    return Problem(HTTPStatus.PRECONDITION_REQUIRED, "if-match-missing", "The header If-Match is missing", detail)
+
+
+def changed_since(schedule_id: str, tag: str) -> Problem:
+    """Somebody else changed it since it was read."""
+    detail = f"schedule {schedule_id} says something else by now: read it again, and change what it says then"
+    return Problem(
+        HTTPStatus.PRECONDITION_FAILED,
+        "changed-since",
+        "The schedule was changed since",
+        detail,
+        headers={"ETag": tag},
+        schedule=schedule_id,
+    )
+
+
+def schedule_key_reused(schedule_id: str) -> Problem:
+    """The key stands for a schedule that says something else."""
+    detail = (
+        f"this key stands for schedule {schedule_id}, which says something else: change that one, or use another key"
+    )
+    errors = _at_pointers([Fault(pointer="/key", detail=detail)])
+    title = "The key was used before"
+    return Problem(HTTPStatus.CONFLICT, "key-reused", title, detail, errors=errors, schedule=schedule_id)
+
+
+def busy_schedule(schedule_id: str) -> Problem:
+    """Several changes met."""
+    detail = f"schedule {schedule_id} was changed by others at this moment: look at it, and ask again"
+    return Problem(HTTPStatus.CONFLICT, "changed-meanwhile", "Other changes came first", detail, schedule=schedule_id)
+
+
 def edited_meanwhile(broadcast_id: str) -> Problem:
     """Several edits met."""
     detail = f"broadcast {broadcast_id} was edited by others at this moment: look at it, and ask again"
@@ -153,6 +189,10 @@ def _not_found(_: BroadcastNotFound) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", "No such broadcast", "no broadcast has this id")
 
 
+def _no_schedule(_: ScheduleNotFound) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", "No such schedule", "no schedule has this id")
+
+
 def _unavailable(_: StorageUnavailable) -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -172,6 +212,7 @@ _PROBLEMS: dict[type[HeraldError], Callable[[Any], Problem]] = {
     InvalidRequest: _broken_contract,
     KeyReused: _key_reused,
     BroadcastNotFound: _not_found,
+    ScheduleNotFound: _no_schedule,
     StorageUnavailable: _unavailable,
     SettingsError: _not_set_up,
 }

@@ -30,8 +30,10 @@ async def tick(timer: func.TimerRequest) -> None:
 
 @blueprint.timer_trigger(arg_name="timer", schedule="30 */10 * * * *", run_on_startup=False)
 async def clean_up(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a run that comes late does just the same
-    """Remove every ten minutes what has ended longer ago than it is kept."""
-    await (await compose()).part(build_retention).run()
+    """Remove every ten minutes what has ended longer ago than it is kept, and look for what the tick cannot see."""
+    app = await compose()
+    await app.part(build_pipeline).due_schedules.find_lost()
+    await app.part(build_retention).run()
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name=PLAN_QUEUE, connection=CONNECTION)

@@ -17,7 +17,7 @@ import orjson
 
 from shared.acceptance import Acceptance
 from shared.domain.ids import occurrence_key
-from shared.domain.schedules import MOST_CAUGHT_UP, due_by, next_after
+from shared.domain.schedules import MOST_CAUGHT_UP, MOST_LATEST, due_by, next_after
 from shared.errors import Fault, InvalidRequest, KeyReused, RowConflict, ScheduleNotFound, StorageError
 from shared.ports import Clock
 from shared.schedule_requests import occurrence_request, timetable_of
@@ -33,8 +33,6 @@ STRAY_SECONDS = 600.0
 """A due row that no schedule names is removed at this age. No function lives so long, so nobody is about to name it."""
 MOST_STEPS = 3 * MOST_CAUGHT_UP
 """Two for each occurrence that is made up for, and some for conflicts."""
-MOST_LATEST = 10
-"""Instants of broadcasts that a schedule remembers."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +74,23 @@ class DueSchedules:
                 await self._look_at(waiting.pop())
 
         await asyncio.gather(*(look() for _ in range(AT_ONCE)))
+
+    async def find_lost(self) -> None:
+        """Write the due rows anew of schedules that lack them: by a hand in the table, or a restored copy of it."""
+        before = self._clock.now() - STRAY_SECONDS
+        try:
+            for tenant in self._tenants:
+                async for schedule_id in self._schedules.overdue(tenant, before=before):
+                    with suppress(RowConflict, ScheduleNotFound):
+                        await self._write_anew(await self._schedules.get(tenant, schedule_id))
+        except StorageError as error:
+            log_event(logger, "schedules_failed", level=logging.WARNING, cause=type(error).__name__)
+
+    async def _write_anew(self, schedule: Schedule) -> None:
+        if schedule.next is None or await self._schedules.is_due(schedule, schedule.next):
+            return
+        await self._schedules.change(schedule)
+        log_event(logger, "due_row_written_anew", level=logging.WARNING, schedule=schedule.id, at=schedule.next)
 
     async def _look_at(self, rows: list[Due]) -> None:
         """Look at the due rows of one schedule. What fails ends them all, so that no occurrence overtakes another."""

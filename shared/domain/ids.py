@@ -1,4 +1,4 @@
-"""Time-ordered ids for broadcasts and schedules."""
+"""Ids: time-ordered for broadcasts, by its key for a schedule."""
 
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,6 +22,11 @@ def occurrence_key(*, schedule: str, at: float) -> str:
     """The idempotency key of the broadcast of a schedule's occurrence."""
     instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return f"schedule!{schedule}!{instant.removesuffix('+00:00')}Z"
+
+
+def schedule_id(*, tenant: str, key: str) -> str:
+    """The id of the schedule that a tenant's key stands for: 20 characters of a hash (100 bits)."""
+    return _base32(int.from_bytes(sha256(f"{tenant}!{key}".encode()).digest()[:13], "big"), 20)
 
 
 def newest_first(now: float) -> str:

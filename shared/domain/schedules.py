@@ -24,6 +24,8 @@ MOST_CAUGHT_UP = 24
 MOST_PASSED_OVER = 1_000
 """Occurrences in a row that may be dropped: after them the schedule counts as one that never comes."""
 MOST_EXCEPTIONS = 400
+MOST_LATEST = 10
+"""Broadcasts that a schedule remembers."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """No schedule begins or ends later: far enough for anybody, and instants keep their 13 digits of milliseconds."""
 EVERY_DAY = frozenset(range(7))

@@ -7,7 +7,7 @@ Due rows are nudges, definitions are the truth: a row says only that a schedule 
 occurrence a schedule's `next` writes its row first, so a schedule that waits for an occurrence always has one.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -67,7 +67,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulePage:
-    """Schedules, the oldest first, and where the next page starts (empty at the end)."""
+    """Schedules in the order of their ids, and where the next page starts (empty at the end)."""
 
     schedules: tuple[Schedule, ...]
     next: str
@@ -104,13 +104,19 @@ class Schedules:
         return _schedule(row)
 
     async def page(self, tenant: str, *, after: str = "", limit: int) -> SchedulePage:
-        """A page of a tenant's schedules, the oldest first, from behind the id `after`."""
+        """A page of a tenant's schedules in the order of their ids, from behind the id `after`."""
         start = f"{after}\x20" if after else ""
         rows = [row async for row in self._table.scan(tenant, start=start, limit=limit + 1)]
         kept = rows[:limit]
         return SchedulePage(
             schedules=tuple(_schedule(row) for row in kept), next=kept[-1].key if len(rows) > limit else ""
         )
+
+    async def overdue(self, tenant: str, *, before: float) -> AsyncIterator[str]:
+        """The ids of a tenant's schedules whose next occurrence was due before an instant, found without an index."""
+        async for row in self._table.scan(tenant, select=("next",)):
+            if 0 < float(row.values["next"]) < before:
+                yield row.key
 
     async def due(self, now: float, *, limit: int) -> list[Due]:
         """What is due by now, the earliest first."""

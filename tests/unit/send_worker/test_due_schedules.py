@@ -320,6 +320,34 @@ async def test_a_due_row_of_a_removed_schedule_is_removed() -> None:
     assert desk.due() == []
 
 
+async def test_a_due_row_that_was_lost_is_written_anew() -> None:
+    desk = Desk()
+    schedule = await desk.schedule()
+    await desk.schedule(id="1" * 20, next=None)
+    await desk.schedule(id="2" * 20, next=NINE + DAY)
+    await desk.house.schedules.settle(schedule, NINE)
+
+    await desk.tick(NINE + STRAY_SECONDS - 1)
+    await desk.ticker().find_lost()
+    assert desk.due() == [NINE + DAY]
+
+    desk.house.now = NINE + STRAY_SECONDS + 1
+    await desk.ticker().find_lost()
+    assert desk.due() == [NINE, NINE + DAY]
+    await desk.tick(NINE + STRAY_SECONDS + 60)
+    assert desk.ran(NINE)
+
+
+async def test_due_rows_that_stand_are_let_be() -> None:
+    desk = Desk()
+    stands = await desk.schedule()
+    desk.house.now = NINE + STRAY_SECONDS + 1
+
+    await desk.ticker().find_lost()
+
+    assert (await desk.stands()).version == stands.version
+
+
 async def test_new_words_between_two_tries_do_not_make_a_second_broadcast() -> None:
     desk = Desk()
     schedule = await desk.schedule()

@@ -1,9 +1,12 @@
 """A schedule is read, or everything that is wrong with it is named."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from shared.domain.ids import occurrence_id, occurrence_key
@@ -126,6 +129,16 @@ def test_everything_is_told_at_once() -> None:
 
 def test_a_document_without_anything_is_told_what_it_needs() -> None:
     assert set(faults_of({})) == {"/version", "/timetable", "/audience", "/content"}
+
+
+def test_the_example_of_the_page_is_right() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "schedules.md").read_text(encoding="utf-8")
+    found = re.search(r"-d '(\{.*?\n\})'", page, re.DOTALL)
+    assert found is not None
+
+    read = read_schedule(orjson.loads(found[1]), tenants=[TENANT], now=NOW)
+
+    assert (read.key, read.timetable.cron) == ("timesheets", "0 15 * * FRI")
 
 
 def test_an_occurrence_asks_for_what_the_author_wrote() -> None:

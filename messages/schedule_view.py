@@ -1,0 +1,90 @@
+"""What the API tells of a schedule."""
+
+import asyncio
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from messages.answers import Links, instant
+from messages.reports import Reports
+from shared.domain.ids import occurrence_id
+from shared.domain.schedules import occurrences_after
+from shared.errors import BroadcastNotFound, InvalidRequest
+from shared.ports import Clock
+from shared.schedule_requests import timetable_of
+from shared.storage.broadcasts import Broadcasts
+from shared.storage.schedules import Schedule, ScheduleState
+
+MOST_UPCOMING = 5
+
+
+def tag_of(schedule: Schedule) -> str:
+    """The ETag of what its author wrote. It stays as it is while occurrences come and go."""
+    definition = [schedule.name, schedule.timetable, schedule.request]
+    return f'"{sha256(orjson.dumps(definition, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'
+
+
+def summary_of(schedule: Schedule, links: Links) -> dict[str, Any]:
+    """A schedule in a list."""
+    is_over = schedule.state is ScheduleState.ACTIVE and schedule.next is None
+    return {
+        "id": schedule.id,
+        "tenant": schedule.tenant,
+        "name": schedule.name or None,
+        "state": "ended" if is_over else schedule.state,
+        "timetable": schedule.timetable,
+        "last": instant(schedule.last),
+        "next": instant(schedule.next),
+        "created_at": instant(schedule.created_at),
+        "changed_at": instant(schedule.changed_at),
+        "links": {"self": links.schedule(schedule.id)},
+    }
+
+
+class ScheduleView:
+    """Reads what belongs to a schedule."""
+
+    def __init__(self, broadcasts: Broadcasts, reports: Reports, clock: Clock) -> None:
+        self._broadcasts = broadcasts
+        self._reports = reports
+        self._clock = clock
+
+    async def document(self, schedule: Schedule, links: Links) -> dict[str, Any]:
+        """A schedule with its next occurrences and its latest broadcasts."""
+        found = await asyncio.gather(*(self._broadcast(schedule, at, links) for at in schedule.latest))
+        return {
+            **summary_of(schedule, links),
+            **schedule.request,
+            "upcoming": _upcoming(schedule),
+            "broadcasts": [one for one in found if one is not None],
+        }
+
+    async def _broadcast(self, schedule: Schedule, at: float, links: Links) -> dict[str, Any] | None:
+        """One broadcast; None where it was removed, or is not accepted yet."""
+        broadcast_id = occurrence_id(schedule=schedule.id, at=at)
+        try:
+            state = await self._reports.state(await self._broadcasts.head(broadcast_id))
+        except BroadcastNotFound:
+            return None
+        return {
+            "id": broadcast_id,
+            "at": instant(at),
+            "state": state,
+            "links": {"self": links.broadcast(broadcast_id)},
+        }
+
+
+def _upcoming(schedule: Schedule) -> list[str]:
+    """The next occurrences in the schedule's own local time; none where it is paused or cannot be read any more."""
+    if schedule.next is None:
+        return []
+    first = datetime.fromtimestamp(schedule.next, UTC)
+    try:
+        timetable = timetable_of(schedule)
+    except InvalidRequest:
+        return []
+    instants = [first, *islice(occurrences_after(timetable, first), MOST_UPCOMING - 1)]
+    return [one.astimezone(timetable.zone).isoformat() for one in instants]
