@@ -4,7 +4,7 @@ import logging
 
 import azure.functions as func
 
-from send_worker.pipeline import Pipeline, build_pipeline, build_retention
+from send_worker.pipeline import Pipeline, build_lost_due_rows, build_pipeline, build_retention
 from shared.composition import compose
 from shared.envelopes import read_nudge
 from shared.storage.names import PLAN_QUEUE, SEND_QUEUE
@@ -32,7 +32,7 @@ async def tick(timer: func.TimerRequest) -> None:
 async def clean_up(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a run that comes late does just the same
     """Remove every ten minutes what has ended longer ago than it is kept, and look for what the tick cannot see."""
     app = await compose()
-    await app.part(build_pipeline).due_schedules.find_lost()
+    await app.part(build_lost_due_rows).run()
     await app.part(build_retention).run()
 
 

@@ -75,23 +75,6 @@ class DueSchedules:
 
         await asyncio.gather(*(look() for _ in range(AT_ONCE)))
 
-    async def find_lost(self) -> None:
-        """Write the due rows anew of schedules that lack them: by a hand in the table, or a restored copy of it."""
-        before = self._clock.now() - STRAY_SECONDS
-        try:
-            for tenant in self._tenants:
-                async for schedule_id in self._schedules.overdue(tenant, before=before):
-                    with suppress(RowConflict, ScheduleNotFound):
-                        await self._write_anew(await self._schedules.get(tenant, schedule_id))
-        except StorageError as error:
-            log_event(logger, "schedules_failed", level=logging.WARNING, cause=type(error).__name__)
-
-    async def _write_anew(self, schedule: Schedule) -> None:
-        if schedule.next is None or await self._schedules.is_due(schedule, schedule.next):
-            return
-        await self._schedules.change(schedule)
-        log_event(logger, "due_row_written_anew", level=logging.WARNING, schedule=schedule.id, at=schedule.next)
-
     async def _look_at(self, rows: list[Due]) -> None:
         """Look at the due rows of one schedule. What fails ends them all, so that no occurrence overtakes another."""
         try:

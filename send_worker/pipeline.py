@@ -9,6 +9,7 @@ from send_worker.connector_calls import ConnectorCalls
 from send_worker.counting import Counting
 from send_worker.directory_pages import DirectoryPages
 from send_worker.due_schedules import DueSchedules
+from send_worker.lost_due_rows import LostDueRows
 from send_worker.named_conversations import NamedConversations
 from send_worker.outside import sandbox, teams
 from send_worker.planner import Planner
@@ -79,6 +80,11 @@ def _build_pages(app: App) -> AudiencePages:
         people=NamedPeople(graph),
         named_conversations=NamedConversations(connector, teams),
     )
+
+
+def build_lost_due_rows(app: App) -> LostDueRows:
+    """Build what looks for schedules that the tick cannot see."""
+    return LostDueRows(app.schedules, clock=app.clock, tenants=app.settings.tenants)
 
 
 def build_retention(app: App) -> Retention:

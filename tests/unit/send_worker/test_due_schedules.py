@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from send_worker.due_schedules import MOST_DUE, STRAY_SECONDS, DueSchedules
+from send_worker.lost_due_rows import LostDueRows
 from shared.domain.ids import occurrence_id, occurrence_key
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
@@ -49,6 +50,9 @@ class Desk:
     async def tick(self, at: float | None = None) -> None:
         self.house.now = self.house.now if at is None else at
         await self.ticker().run()
+
+    async def look_for_lost(self) -> None:
+        await LostDueRows(self.house.schedules, clock=self.house.account.clock, tenants=[TENANT]).run()
 
     async def schedule(self, **changes: Any) -> Schedule:
         return await self.house.schedules.create(a_schedule(**{"timetable": DAILY, "next": NINE, **changes}))
@@ -328,11 +332,11 @@ async def test_a_due_row_that_was_lost_is_written_anew() -> None:
     await desk.house.schedules.settle(schedule, NINE)
 
     await desk.tick(NINE + STRAY_SECONDS - 1)
-    await desk.ticker().find_lost()
+    await desk.look_for_lost()
     assert desk.due() == [NINE + DAY]
 
     desk.house.now = NINE + STRAY_SECONDS + 1
-    await desk.ticker().find_lost()
+    await desk.look_for_lost()
     assert desk.due() == [NINE, NINE + DAY]
     await desk.tick(NINE + STRAY_SECONDS + 60)
     assert desk.ran(NINE)
@@ -343,7 +347,7 @@ async def test_due_rows_that_stand_are_let_be() -> None:
     stands = await desk.schedule()
     desk.house.now = NINE + STRAY_SECONDS + 1
 
-    await desk.ticker().find_lost()
+    await desk.look_for_lost()
 
     assert (await desk.stands()).version == stands.version
 
