@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
+from random import Random
 from typing import Any
 
 import pytest
@@ -105,23 +106,36 @@ async def test_each_day_comes_once() -> None:
     assert desk.ran(NINE, NINE + DAY, NINE + 2 * DAY)
 
 
-async def test_two_ticks_at_once_make_one_broadcast() -> None:
-    for seed in range(20):
+@pytest.mark.parametrize(
+    ("timetable", "at", "expected"),
+    [
+        (DAILY, NINE, [NINE]),  # On time.
+        (HOURLY, NINE + 3.5 * HOUR, [NINE + 3 * HOUR]),  # Late: the latest is made up for.
+        ({**HOURLY, "if_missed": "run_all"}, NINE + 2.5 * HOUR, [NINE, NINE + HOUR, NINE + 2 * HOUR]),  # Each is.
+    ],
+)
+async def test_ticks_at_once_make_one_broadcast(timetable: dict[str, str], at: float, expected: list[float]) -> None:
+    for seed in range(12):
         desk = Desk()
-        await desk.schedule()
-        turns = count(seed)
+        await desk.schedule(timetable=timetable)
+        desk.house.now = at
+        dice = Random(seed)
 
-        async def hook(_: Call, turns: Any = turns, seed: int = seed) -> None:
-            for _turn in range(next(turns) * (seed + 1) % 4):
+        async def hook(_: Call, dice: Random = dice) -> None:
+            for _turn in range(dice.choice([1, 1, 2, 30])):
                 await asyncio.sleep(0)
 
         desk.house.account.use_hook(hook)
 
         await asyncio.gather(*(desk.ticker().run() for _ in range(3)))
 
-        assert desk.ran(NINE)
-        assert (await desk.stands()).next == NINE + DAY
-        assert desk.due() == [NINE + DAY]
+        assert desk.ran(*expected)
+        following = (await desk.stands()).next
+        assert following is not None
+        assert following > at
+        assert following in desk.due()
+        await desk.tick(following)
+        assert desk.ran(*expected, following)
 
 
 class Killed(BaseException):
