@@ -127,6 +127,15 @@ def test_everything_is_told_at_once() -> None:
     }
 
 
+def test_a_request_that_no_row_would_take_is_told() -> None:
+    padded = a_schedule_document(audience={"users": [ALICE + " " * 700_000]})
+
+    faults = faults_of(padded)
+
+    assert list(faults) == [""]
+    assert "655,360 are allowed" in faults[""]
+
+
 def test_a_document_without_anything_is_told_what_it_needs() -> None:
     assert set(faults_of({})) == {"/version", "/timetable", "/audience", "/content"}
 
