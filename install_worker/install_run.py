@@ -5,37 +5,23 @@ A turn is for those who are due: who is known to have the app by now needs none,
 
 import asyncio
 import logging
-import random
 from collections.abc import Collection, Mapping, Sequence
 
 from install_worker.decisions import (
-    BLOCKING,
     decide_blocked,
-    decide_busy,
-    decide_failed,
-    decide_installed,
-    decide_out_of_reach,
-    decide_removed,
 )
-from install_worker.graph_turn import Ended, GraphTurn, Why
+from install_worker.graph_turn import Ended, GraphTurn
 from install_worker.places import place_of
-from shared.domain.activities import timestamp
-from shared.domain.decisions import Decision
+from install_worker.records import Records
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
-from shared.domain.recipients import identifier_of
-from shared.domain.references import ReferenceState
 from shared.domain.scopes import Scope, scope_of
 from shared.errors import TokenRefused, TokenUnavailable
 from shared.graph.catalog import Catalog
 from shared.graph.client import GraphClient
 from shared.graph.installs import InstallState, Place
 from shared.ports import Clock
-from shared.storage.conversations import Conversations
-from shared.storage.installations import Installations
-from shared.teams.answers import Verdict
 from shared.telemetry import log_event
-from shared.work.brakes import Brakes
 from shared.work.claim import HOLDER_SECONDS, Claim
 from shared.work.heads import Heads
 from shared.work.walk import End
@@ -43,17 +29,8 @@ from shared.work.walk import End
 STAY = 6.0
 """Retries that are due within so many seconds are waited for: a list of Graph lags behind an install by seconds."""
 MOST_ROUNDS = 3
-LATE_ATTEMPTS, LAG_WAIT = 4, 20.0
-"""After so many tries the usual wait would be longer than any list lags: it is so many seconds then."""
 ALWAYS_LOOKED_AT = frozenset({Mode.UPGRADE, Mode.REMOVE})
 """Modes in which it is not enough to know that somebody has the app."""
-VERDICTS = {
-    InstallState.INSTALLED: Verdict.ACCEPTED,
-    InstallState.REMOVED: Verdict.ACCEPTED,
-    InstallState.BLOCKED_BY_POLICY: Verdict.BLOCKED_BY_ADMIN,
-}
-"""What the brakes are told: where most are kept from the app, it is not for reasons of their own."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -63,15 +40,13 @@ class InstallRun:
     def __init__(
         self,
         claim: Claim,
+        records: Records,
         *,
         heads: Heads,
         graph: GraphClient,
         catalog: Catalog,
-        brakes: Brakes,
         bind_url: str,
         scopes: Collection[Scope],
-        conversations: Conversations,
-        installations: Installations,
         clock: Clock,
     ) -> None:
         """`bind_url` is the cloud's own Graph, and `scopes` are those in which the app is installed."""
@@ -81,28 +56,12 @@ class InstallRun:
         self._heads = heads
         self._graph = graph
         self._catalog = catalog
-        self._brakes = brakes
         self._bind_url = bind_url
         self._scopes = scopes
-        self._conversations = conversations
-        self._installations = installations
         self._clock = clock
-        # Whoever takes this batch next goes on with its places; others keep away from them meanwhile.
-        self._writer = f"{claim.broadcast.id}!{claim.number}"
-        self._noted: dict[str, str] = {}
         self._has_new_token = False
+        self.records = records
         self.wait = 0.0
-        self.blocked: InstallState | None = None
-        """What holds the batch up, where that came out."""
-        self.blocks_all: InstallState | None = None
-        """The same, where it keeps everybody of the tenant from being given the app in this scope."""
-        self.is_let = False
-        """Whether anybody has the app by this run, had it, or lost it: then others may try, whatever held them up."""
-
-    @property
-    def scope(self) -> Scope:
-        """The scope of the batch, whose places are all of one kind."""
-        return scope_of(self._key(0)) or Scope.PERSONAL
 
     async def work(self) -> End:
         """Do what the batch needs now."""
@@ -112,10 +71,10 @@ class InstallRun:
             deliveries.settle_answers()
             if self._claim.is_lost:
                 return End.LOST
-            if self.blocked is InstallState.CONSENT_MISSING and not self._has_new_token:
+            if self.records.blocked is InstallState.CONSENT_MISSING and not self._has_new_token:
                 self._renew_token()
                 continue
-            if self.blocked is not None:
+            if self.records.blocked is not None:
                 self._leave_to_the_sender()
                 return End.STOPPED
             if await self._is_over():
@@ -143,23 +102,23 @@ class InstallRun:
     async def _round(self, positions: Sequence[int]) -> None:
         try:
             places = self._in_reach(positions)
-            looked_at = list(places) if self._mode in ALWAYS_LOOKED_AT else await self._unheard(list(places))
-            await self._turn({position: places[position] for position in await self._mine(looked_at)})
+            looked_at = list(places) if self._mode in ALWAYS_LOOKED_AT else await self.records.unheard(list(places))
+            await self._turn({position: places[position] for position in await self.records.mine(looked_at)})
         except TokenRefused as error:
             log_event(logger, "graph_token_refused", level=logging.ERROR, tenant=self._tenant, cause=str(error))
-            self.blocked = self.blocks_all = InstallState.CONSENT_MISSING
+            self.records.hold(InstallState.CONSENT_MISSING)
             self._has_new_token = True
         except TokenUnavailable:
             self._claim.deliveries.settle_answers()
-            self._fail(self._due(), Ended(state=InstallState.WAITING))
+            self.records.fail(self._due(), Ended(state=InstallState.WAITING))
         finally:
-            await self._installations.note(self._tenant, self._noted)
-            self._noted = {}
+            await self.records.keep()
 
     def _renew_token(self) -> None:
         """Try again with a new token: one has the permissions of the moment it was made, which may be long ago."""
         self._graph.forget_token(self._tenant)
-        self._has_new_token, self.blocked, self.blocks_all = True, None, None
+        self._has_new_token = True
+        self.records.hold(None)
 
     async def _turn(self, places: Mapping[int, Place]) -> None:
         """See to places by Graph, and take in what comes of it, also of a turn that breaks off."""
@@ -171,34 +130,13 @@ class InstallRun:
             tenant=self._tenant,
             bind_url=self._bind_url,
             may_go_on=self._may_go_on,
-            unheard=self._unheard,
+            unheard=self.records.unheard,
         )
         try:
             await turn.take(places, mode=self._mode)
         finally:
             for position, ended in turn.ends.items():
-                await self._take_in(position, ended)
-
-    async def _take_in(self, position: int, ended: Ended) -> None:
-        recipient, at = self._claim.deliveries.recipients[position], timestamp(self._clock.now())
-        if ended.state in VERDICTS:
-            await self._brakes.watch(self._claim.broadcast.id, VERDICTS[ended.state])
-        if ended.state is InstallState.INSTALLED:
-            # Teams and chats are their own conversation.
-            conversation = ended.chat or identifier_of(recipient.key)
-            await self._conversations.keep_created(
-                self._tenant, recipient.key, conversation=conversation, service_url=recipient.service_url, at=at
-            )
-            self.is_let = True
-            self._decide(position, decide_installed(conversation, mode=self._mode), ended.state)
-        elif ended.state is InstallState.REMOVED:
-            await self._conversations.mark(self._tenant, recipient.key, ReferenceState.UNINSTALLED, at=at)
-            self.is_let = True
-            self._decide(position, decide_removed(), ended.state)
-        else:
-            # Graph has installed the app, though its list does not show that yet.
-            self.is_let |= ended.why is Why.LISTS_LAG
-            self._fail([position], ended)
+                await self.records.take_in(position, ended)
 
     def _in_reach(self, positions: Sequence[int]) -> dict[int, Place]:
         """Where Graph knows the places; the others can never be seen to."""
@@ -207,61 +145,10 @@ class InstallRun:
             recipient = self._claim.deliveries.recipients[position]
             place = place_of(recipient) if scope_of(recipient.key) in self._scopes else None
             if place is None:
-                self._decide(position, decide_out_of_reach())
+                self.records.put_out_of_reach(position)
             else:
                 found[position] = place
         return found
-
-    async def _unheard(self, positions: Sequence[int]) -> list[int]:
-        """Those of whom no conversation is known by now; the others need no app."""
-        references = await asyncio.gather(*(self._conversations.get(self._tenant, self._key(one)) for one in positions))
-        unheard = list[int]()
-        for position, reference in zip(positions, references, strict=True):
-            if reference is not None and reference.conversation and reference.state is ReferenceState.ACTIVE:
-                decision = decide_installed(reference.conversation, mode=self._mode)
-                self._decide(position, decision, InstallState.INSTALLED)
-                self.is_let = True
-            else:
-                unheard.append(position)
-        return unheard
-
-    async def _mine(self, positions: Sequence[int]) -> list[int]:
-        """Those whom no other batch is at in this moment; the others come again in some seconds."""
-        keys = [self._key(position) for position in positions]
-        taken = await self._installations.begin(self._tenant, keys, writer=self._writer) if keys else set()
-        now = self._clock.now()
-        for position in positions:
-            if self._key(position) not in taken:
-                self._decide(position, decide_busy(self._claim.deliveries.note(position), now=now))
-        return [position for position in positions if self._key(position) in taken]
-
-    def _fail(self, positions: Sequence[int], ended: Ended) -> None:
-        if ended.state in BLOCKING and positions:
-            self.blocked = ended.state
-            if ended.why is not Why.VERSIONS_REFUSED:
-                self.blocks_all = ended.state
-            if ended.state is InstallState.APP_NOT_IN_CATALOG:
-                self._catalog.forget(self._tenant)
-        for position in positions:
-            note = self._claim.deliveries.note(position)
-            # Graph's lists are looked at again soon, also of those who had to wait long before they had the app.
-            lags_late = ended.why is Why.LISTS_LAG and note.attempts >= LATE_ATTEMPTS
-            decision = decide_failed(
-                ended.state,
-                scope=self.scope,
-                broadcast=self._claim.broadcast,
-                note=note,
-                now=self._clock.now(),
-                jitter=random.random(),  # noqa: S311 - jitter is no secret
-                retry_after=LAG_WAIT if lags_late else ended.retry_after,
-            )
-            self._decide(position, decision, ended.state)
-
-    def _decide(self, position: int, decision: Decision, state: InstallState | None = None) -> None:
-        self._claim.deliveries.answer(position, decision)
-        if state is not None:
-            gave_up = decision.outcome is Outcome.ATTEMPTS_EXHAUSTED
-            self._noted[self._key(position)] = InstallState.GAVE_UP if gave_up else state
 
     def _due(self) -> list[int]:
         now = self._clock.now()
@@ -287,6 +174,3 @@ class InstallRun:
             await asyncio.sleep(min(wait, HOLDER_SECONDS / 3))
             if self._claim.seconds_since_write > HOLDER_SECONDS / 3 or self._claim.is_behind:
                 await self._claim.journal()
-
-    def _key(self, position: int) -> str:
-        return self._claim.deliveries.recipients[position].key

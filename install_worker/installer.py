@@ -111,12 +111,12 @@ class Installer:
 
     async def _learn(self, tenant: str, runs: list[InstallRun]) -> None:
         """Block the tenant's installs in a scope, or let them go on, by what the batches came to."""
-        blocked = {run.scope: run.blocks_all for run in runs if run.blocks_all is not None}
+        blocked = {run.records.scope: run.records.blocks_all for run in runs if run.records.blocks_all is not None}
         for scope, state in blocked.items():
             await self._installations.set_block(tenant, scope, state)
             log_event(logger, "installs_blocked", level=logging.ERROR, tenant=tenant, scope=scope, reason=state.value)
-        if any(run.blocked is not None and run.blocks_all is None for run in runs):
+        if any(run.records.blocked is not None and run.records.blocks_all is None for run in runs):
             log_event(logger, "upgrades_refused", level=logging.ERROR, tenant=tenant)
-        for scope in {run.scope for run in runs if run.is_let} - set(blocked):
+        for scope in {run.records.scope for run in runs if run.records.is_let} - set(blocked):
             if await self._installations.lift_block(tenant, scope):
                 log_event(logger, "installs_resumed", tenant=tenant, scope=scope)

@@ -2,6 +2,7 @@
 
 from install_worker.install_run import InstallRun
 from install_worker.installer import Installer
+from install_worker.records import Records
 from shared.composition import App
 from shared.work.brakes import Brakes
 from shared.work.claim import Claim
@@ -18,16 +19,22 @@ def installer(app: App) -> Installer:
     taking = Taking(store, heads, app.nudging, clock, installing=True)
 
     def begin(claim: Claim) -> InstallRun:
+        records = Records(
+            claim,
+            catalog=app.catalog,
+            brakes=brakes,
+            conversations=app.conversations,
+            installations=app.installations,
+            clock=clock,
+        )
         return InstallRun(
             claim,
+            records,
             heads=heads,
             graph=app.graph,
             catalog=app.catalog,
-            brakes=brakes,
             bind_url=app.settings.cloud.graph_url,
             scopes=app.settings.install_scopes,
-            conversations=app.conversations,
-            installations=app.installations,
             clock=clock,
         )
 
