@@ -55,6 +55,8 @@ class SeenRow:
     """Whether its recipients come first in a slow start."""
     was_tried: bool = False
     """Whether it has left its lane at least once: each of its deliveries was tried."""
+    pending_since: float = 0.0
+    """Since when it has had a delivery that only waits for its sender; when it was planned at first."""
     former: set[str] = field(default_factory=set)
     """Tokens of claims that were followed by another one."""
 
@@ -338,6 +340,8 @@ class Promises:
                 self.installs.check_seen_to(seen, place[1], new)
             if new == SENDING and self.ledger[place] and seen.delivery is DeliveryMode.AT_MOST_ONCE:
                 self.fail(f"{self._name(row)}: {place[1]} is tried again with at_most_once, and had arrived")
+        if Outcome.PENDING.value in outcomes and Outcome.PENDING.value not in row.outcomes:
+            row.pending_since = self.now()
         row.outcomes = outcomes
 
     def _new_row(self, seen: SeenBroadcast, number: int, operation: Operation) -> None:
@@ -380,7 +384,9 @@ class Promises:
             self.fail(f"{self._name(row)}: {planned + len(row.recipients)} are planned first, not {ramp.people}")
         if not all(other.was_tried for other in seen.rows.values() if other.is_first) and not seen.parked:
             self.fail(f"{self._name(row)}: planned before the first {ramp.people} were tried")
-        if any(Outcome.PENDING.value in other.outcomes for other in seen.rows.values() if other.is_first):
+        # Who was given the app in the course of the wait was tried before it: the app could not be had then.
+        pending = [one for one in seen.rows.values() if one.is_first and Outcome.PENDING.value in one.outcomes]
+        if any(one.pending_since <= self.now() - ramp.wait for one in pending):
             self.fail(f"{self._name(row)}: planned before the message of each of the first {ramp.people} was tried")
         waited = self.now() - seen.first_planned_at
         if waited < ramp.wait - 1.0:
