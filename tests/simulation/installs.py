@@ -37,8 +37,8 @@ class InstallPromises:
         """Recipients with an older version of the app."""
         self.removed: set[str] = set()
         """Recipients who once lost the app."""
-        self._deleted: set[tuple[str, str]] = set()
-        """Deliveries that have met a chat which its person had deleted."""
+        self._deleted: dict[tuple[str, str], int] = {}
+        """Deliveries that have met a chat which its person had deleted, and how much harm had been done by then."""
         self._found_again: dict[str, float] = {}
         """When a message last arrived in the new chat of somebody who had deleted theirs."""
 
@@ -85,18 +85,18 @@ class InstallPromises:
         seen = promises.by_key[key]
         place = seen.id, recipient
         row, _ = promises.places[place]
-        if not promises.harm:
-            if place in self._deleted and place not in promises.excused:
-                promises.fail(f"{recipient} of {key}: the same deleted chat was met twice")
-            if row.planned_at > self._found_again.get(recipient, inf) + FOUND_AGAIN_SECONDS:
-                promises.fail(f"{recipient} of {key}: a deleted chat was met although there was a new one")
+        if not promises.harm and place in self._deleted and place not in promises.excused:
+            promises.fail(f"{recipient} of {key}: the same deleted chat was met twice")
+        if row.planned_at > self._found_again.get(recipient, inf) + FOUND_AGAIN_SECONDS:
+            promises.fail(f"{recipient} of {key}: a deleted chat was met although there was a new one")
         if place in self._deleted:
             promises.verdicts[place] = Verdict.CONVERSATION_GONE
-        self._deleted.add(place)
+        self._deleted[place] = promises.harm
 
     def delivered(self, place: tuple[str, str]) -> None:
         """A message arrived."""
-        if place in self._deleted:
+        # A process that was harmed in between may not have kept the new chat.
+        if self._deleted.get(place) == self._promises.harm:
             self._found_again[place[1]] = self._promises.now()
 
     def faults(self) -> Iterator[str]:
