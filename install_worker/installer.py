@@ -6,8 +6,8 @@ installs wait: every few minutes one batch finds out whether it is mended.
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from install_worker.install_run import InstallRun
 from shared.domain.broadcasts import Broadcast
@@ -34,6 +34,16 @@ PROBE_SECONDS = 300.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Tenant:
+    """What the batches of one tenant share in this process."""
+
+    turned_away: TurnedAway
+    batches: int = 0
+    began_at: float = 0.0
+    """When the first of the batches that are under way was begun."""
+
+
 class Installer:
     """Works on batches of people without the app. One per process."""
 
@@ -55,10 +65,7 @@ class Installer:
         self._installations = installations
         self._nudging = nudging
         self._clock = clock
-        self._batches: Counter[str] = Counter()
-        self._turned_away = defaultdict[str, TurnedAway](lambda: TurnedAway(clock))
-        self._began: dict[str, float] = {}
-        """When the first of a tenant's batches that are under way was begun."""
+        self._tenants: dict[str, _Tenant] = {}
 
     async def handle(self, broadcast_id: str, number: int) -> None:
         """Answer one nudge. Storage that fails ends the work in silence: the sweep nudges again."""
@@ -66,9 +73,9 @@ class Installer:
             await self._handle(await self._heads.head(broadcast_id), number)
 
     async def _handle(self, broadcast: Broadcast, number: int) -> None:
-        tenant = broadcast.tenant
-        if self._batches[tenant] >= MOST_BATCHES:
-            wait = self._turned_away[tenant].wait(broadcast.id, number)
+        tenant = self._tenants.setdefault(broadcast.tenant, _Tenant(TurnedAway(self._clock)))
+        if tenant.batches >= MOST_BATCHES:
+            wait = tenant.turned_away.wait(broadcast.id, number)
             if wait is not None:
                 await self._nudging.install(broadcast.id, number, delay=wait)
             return
@@ -76,7 +83,7 @@ class Installer:
             # The sweep nudges each minute what stands still; who has the app is sent to meanwhile.
             await self._walk.leave_to_others(broadcast, number)
             return
-        self._batches[tenant] += 1
+        tenant.batches += 1
         runs = list[InstallRun]()
 
         def begin(claim: Claim) -> InstallRun:
@@ -87,17 +94,16 @@ class Installer:
             await self._begin_gently(tenant)
             await self._walk.walk(broadcast, number, stake=Stake(None), begin=begin)
         finally:
-            self._batches[tenant] -= 1
-            if not self._batches[tenant]:
-                self._began.pop(tenant, None)
-        await self._learn(tenant, runs)
+            tenant.batches -= 1
+        await self._learn(broadcast.tenant, runs)
 
-    async def _begin_gently(self, tenant: str) -> None:
+    async def _begin_gently(self, tenant: _Tenant) -> None:
         """Wait where another batch of the tenant was begun just now, and was the first one."""
         now = self._clock.now()
-        began = self._began.setdefault(tenant, now)
-        if self._batches[tenant] > 1:
-            await asyncio.sleep(max(0.0, began + GENTLE_SECONDS - now))
+        if tenant.batches == 1:
+            tenant.began_at = now
+            return
+        await asyncio.sleep(max(0.0, tenant.began_at + GENTLE_SECONDS - now))
 
     async def _is_blocked(self, broadcast: Broadcast, number: int) -> bool:
         """Whether what a batch needs is held up, and this batch is not the one that finds out whether it still is."""

@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from messages.bodies import read_document
 from shared.audience_contract import AudienceBody
 from shared.audience_requests import audience_faults, name_faults, read_audience, too_many_ids, whole_faults
 from shared.contract import TenantId, Version
 from shared.errors import Fault, InvalidRequest
-from shared.faults import describe, limit
+from shared.faults import limit, read_as
 from shared.requests import tenant_faults
 
 LONGEST_DESCRIPTION = 500
@@ -84,12 +84,7 @@ def _read(
     audience = document.get("audience")
     if too_many := too_many_ids(audience):
         raise InvalidRequest([too_many])
-    faults: list[Fault] = []
-    body: Body | None = None
-    try:
-        body = model.model_validate(document)
-    except ValidationError as error:
-        faults += describe(error.errors(include_url=False, include_input=False), model)
+    body, faults = read_as(model, document)
     faults += tenant_faults(document.get("tenant"), tenants) + between
     if not takes_names:
         faults += name_faults(audience)

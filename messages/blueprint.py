@@ -39,21 +39,21 @@ async def messages(req: func.HttpRequest) -> func.HttpResponse:
 async def broadcasts_create(req: func.HttpRequest) -> func.HttpResponse:
     """Accept a broadcast."""
     key = req.headers.get("Idempotency-Key")
-    return await _answer(broadcast_api, lambda api: api.create(req.get_body(), key_header=key, url=req.url))
+    return await respond(broadcast_api, lambda api: api.create(req.get_body(), key_header=key, url=req.url))
 
 
 @blueprint.function_name("broadcasts_list")
 @blueprint.route("broadcasts", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_list(req: func.HttpRequest) -> func.HttpResponse:
     """List a tenant's broadcasts."""
-    return await _answer(broadcast_api, lambda api: api.list(req.params, url=req.url))
+    return await respond(broadcast_api, lambda api: api.list(req.params, url=req.url))
 
 
 @blueprint.function_name("broadcasts_get")
 @blueprint.route("broadcasts/{broadcast_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_get(req: func.HttpRequest) -> func.HttpResponse:
     """Report on one broadcast."""
-    return await _answer(broadcast_api, lambda api: api.get(_id(req), url=req.url))
+    return await respond(broadcast_api, lambda api: api.get(_id(req), url=req.url))
 
 
 @blueprint.function_name("broadcasts_deliveries")
@@ -61,28 +61,28 @@ async def broadcasts_get(req: func.HttpRequest) -> func.HttpResponse:
 async def broadcasts_deliveries(req: func.HttpRequest) -> func.HttpResponse:
     """Report on each delivery of a broadcast."""
     accept = req.headers.get("Accept", "")
-    return await _answer(broadcast_api, lambda api: api.deliveries(_id(req), req.params, accept=accept, url=req.url))
+    return await respond(broadcast_api, lambda api: api.deliveries(_id(req), req.params, accept=accept, url=req.url))
 
 
 @blueprint.function_name("broadcasts_cancel")
 @blueprint.route("broadcasts/{broadcast_id}", methods=["DELETE"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_cancel(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel a broadcast."""
-    return await _answer(broadcast_api, lambda api: api.cancel(_id(req), url=req.url))
+    return await respond(broadcast_api, lambda api: api.cancel(_id(req), url=req.url))
 
 
 @blueprint.function_name("broadcasts_pause")
 @blueprint.route("broadcasts/{broadcast_id}/pause", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_pause(req: func.HttpRequest) -> func.HttpResponse:
     """Hold a broadcast."""
-    return await _answer(wishes, lambda author: author.pause(_id(req), url=req.url))
+    return await respond(wishes, lambda author: author.pause(_id(req), url=req.url))
 
 
 @blueprint.function_name("broadcasts_resume")
 @blueprint.route("broadcasts/{broadcast_id}/resume", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_resume(req: func.HttpRequest) -> func.HttpResponse:
     """Let a broadcast go on."""
-    return await _answer(wishes, lambda author: author.resume(_id(req), url=req.url))
+    return await respond(wishes, lambda author: author.resume(_id(req), url=req.url))
 
 
 @blueprint.function_name("broadcasts_retry")
@@ -90,28 +90,28 @@ async def broadcasts_resume(req: func.HttpRequest) -> func.HttpResponse:
 async def broadcasts_retry(req: func.HttpRequest) -> func.HttpResponse:
     """Send a broadcast's message again to chosen recipients."""
     key = req.headers.get("Idempotency-Key")
-    return await _answer(wishes, lambda author: author.retry(_id(req), req.get_body(), key_header=key, url=req.url))
+    return await respond(wishes, lambda author: author.retry(_id(req), req.get_body(), key_header=key, url=req.url))
 
 
 @blueprint.function_name("broadcasts_edit")
 @blueprint.route("broadcasts/{broadcast_id}/content", methods=["PUT"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Put new words in the place of what was sent."""
-    return await _answer(wishes, lambda author: author.edit(_id(req), req.get_body(), url=req.url))
+    return await respond(wishes, lambda author: author.edit(_id(req), req.get_body(), url=req.url))
 
 
 @blueprint.function_name("broadcasts_recall")
 @blueprint.route("broadcasts/{broadcast_id}/recall", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def broadcasts_recall(req: func.HttpRequest) -> func.HttpResponse:
     """Take back what was sent."""
-    return await _answer(wishes, lambda author: author.recall(_id(req), url=req.url))
+    return await respond(wishes, lambda author: author.recall(_id(req), url=req.url))
 
 
 @blueprint.function_name("rejections_list")
 @blueprint.route("rejections", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def rejections_list(req: func.HttpRequest) -> func.HttpResponse:
     """List requests that the queue brought in vain."""
-    return await _answer(broadcast_api, lambda api: api.rejections(req.params, url=req.url))
+    return await respond(broadcast_api, lambda api: api.rejections(req.params, url=req.url))
 
 
 # The host reads the members of a JSON text as the message's own metadata, and a member such as `dequeueCount` then
@@ -136,7 +136,8 @@ async def broadcast_request_poison(message: func.QueueMessage) -> None:
     await keeper.receive(BROADCAST_QUEUE, message.get_body(), message_id=message.id or "")
 
 
-async def _answer(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> func.HttpResponse:
+async def respond(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> func.HttpResponse:
+    """What one of the app's parts answers, or the problem that it meets. For all blueprints of the HTTP API."""
     answer = await answering(_use(part, use))
     return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers)
 

@@ -124,7 +124,7 @@ class BroadcastApi:
         if broadcast.cancelled_at is None:
             now = self._clock.now()
             await self._broadcasts.changes.cancel(broadcast_id, at=now)
-            if broadcast.waits(now):
+            if broadcast.wait(now):
                 # It may sleep until its moment; now the sweep is to close it.
                 await self._directory.open_if_closed(broadcast_id, tenant=broadcast.tenant, opened_at=now)
             log_event(logger, "broadcast_cancelled", broadcast=broadcast_id, tenant=broadcast.tenant)

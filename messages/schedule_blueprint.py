@@ -1,14 +1,9 @@
 """The functions of schedules. Each parses, calls and answers; what they do is in `schedule_api.py`."""
 
-from collections.abc import Awaitable, Callable
-
 import azure.functions as func
 
-from messages.answers import Answer
+from messages.blueprint import respond
 from messages.parts import schedule_api
-from messages.problems import answering
-from messages.schedule_api import ScheduleApi
-from shared.composition import compose
 
 blueprint = func.Blueprint()
 
@@ -18,21 +13,21 @@ blueprint = func.Blueprint()
 async def schedules_create(req: func.HttpRequest) -> func.HttpResponse:
     """Make a schedule."""
     key = req.headers.get("Idempotency-Key")
-    return await _answer(lambda api: api.create(req.get_body(), key_header=key, url=req.url))
+    return await respond(schedule_api, lambda api: api.create(req.get_body(), key_header=key, url=req.url))
 
 
 @blueprint.function_name("schedules_list")
 @blueprint.route("schedules", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def schedules_list(req: func.HttpRequest) -> func.HttpResponse:
     """List a tenant's schedules."""
-    return await _answer(lambda api: api.list(req.params, url=req.url))
+    return await respond(schedule_api, lambda api: api.list(req.params, url=req.url))
 
 
 @blueprint.function_name("schedules_get")
 @blueprint.route("schedules/{schedule_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def schedules_get(req: func.HttpRequest) -> func.HttpResponse:
     """Tell of one schedule."""
-    return await _answer(lambda api: api.get(_id(req), url=req.url))
+    return await respond(schedule_api, lambda api: api.get(_id(req), url=req.url))
 
 
 @blueprint.function_name("schedules_put")
@@ -40,44 +35,35 @@ async def schedules_get(req: func.HttpRequest) -> func.HttpResponse:
 async def schedules_put(req: func.HttpRequest) -> func.HttpResponse:
     """Change a schedule."""
     if_match = req.headers.get("If-Match")
-    return await _answer(lambda api: api.put(_id(req), req.get_body(), if_match=if_match, url=req.url))
+    return await respond(schedule_api, lambda api: api.put(_id(req), req.get_body(), if_match=if_match, url=req.url))
 
 
 @blueprint.function_name("schedules_remove")
 @blueprint.route("schedules/{schedule_id}", methods=["DELETE"], auth_level=func.AuthLevel.FUNCTION)
 async def schedules_remove(req: func.HttpRequest) -> func.HttpResponse:
     """Remove a schedule."""
-    return await _answer(lambda api: api.remove(_id(req)))
+    return await respond(schedule_api, lambda api: api.remove(_id(req)))
 
 
 @blueprint.function_name("schedules_pause")
 @blueprint.route("schedules/{schedule_id}/pause", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def schedules_pause(req: func.HttpRequest) -> func.HttpResponse:
     """Hold a schedule."""
-    return await _answer(lambda api: api.pause(_id(req), url=req.url))
+    return await respond(schedule_api, lambda api: api.pause(_id(req), url=req.url))
 
 
 @blueprint.function_name("schedules_resume")
 @blueprint.route("schedules/{schedule_id}/resume", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def schedules_resume(req: func.HttpRequest) -> func.HttpResponse:
     """Let a schedule go on."""
-    return await _answer(lambda api: api.resume(_id(req), url=req.url))
+    return await respond(schedule_api, lambda api: api.resume(_id(req), url=req.url))
 
 
 @blueprint.function_name("schedules_run")
 @blueprint.route("schedules/{schedule_id}/run", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def schedules_run(req: func.HttpRequest) -> func.HttpResponse:
     """Make a broadcast of a schedule now."""
-    return await _answer(lambda api: api.run(_id(req), url=req.url))
-
-
-async def _answer(use: Callable[[ScheduleApi], Awaitable[Answer]]) -> func.HttpResponse:
-    answer = await answering(_use(use))
-    return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers)
-
-
-async def _use(use: Callable[[ScheduleApi], Awaitable[Answer]]) -> Answer:
-    return await use((await compose()).part(schedule_api))
+    return await respond(schedule_api, lambda api: api.run(_id(req), url=req.url))
 
 
 def _id(req: func.HttpRequest) -> str:

@@ -4,14 +4,11 @@ All take a function key: an operator can be given the key of one function alone,
 `admin` would ask for, also opens the host's own management. Routes do not begin with `admin`, which the host keeps.
 """
 
-from collections.abc import Awaitable, Callable
-
 import azure.functions as func
 
-from messages.answers import Answer
+from messages.blueprint import respond
 from messages.parts import install_api, people_api, poison_api, poison_keeper, tenant_api
-from messages.problems import answering
-from shared.composition import App, Part, compose
+from shared.composition import compose
 from shared.storage.names import (
     INSTALL_POISON_QUEUE,
     INSTALL_QUEUE,
@@ -31,14 +28,14 @@ blueprint = func.Blueprint()
 async def people_deliveries(req: func.HttpRequest) -> func.HttpResponse:
     """Tell what a person got lately."""
     object_id = str(req.route_params.get("object_id", ""))
-    return await _answer(people_api, lambda api: api.deliveries(object_id, req.params, url=req.url))
+    return await respond(people_api, lambda api: api.deliveries(object_id, req.params, url=req.url))
 
 
 @blueprint.function_name("reachability_sums")
 @blueprint.route("reachability", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def reachability_sums(req: func.HttpRequest) -> func.HttpResponse:
     """Count who can be reached."""
-    return await _answer(people_api, lambda api: api.reachability(req.params, url=req.url))
+    return await respond(people_api, lambda api: api.reachability(req.params, url=req.url))
 
 
 @blueprint.function_name("reachability_people")
@@ -46,28 +43,28 @@ async def reachability_sums(req: func.HttpRequest) -> func.HttpResponse:
 async def reachability_people(req: func.HttpRequest) -> func.HttpResponse:
     """List who can be reached and who cannot."""
     accept = req.headers.get("Accept", "")
-    return await _answer(people_api, lambda api: api.people(req.params, accept=accept, url=req.url))
+    return await respond(people_api, lambda api: api.people(req.params, accept=accept, url=req.url))
 
 
 @blueprint.function_name("tenants_get")
 @blueprint.route("tenants/{tenant_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def tenants_get(req: func.HttpRequest) -> func.HttpResponse:
     """Tell whether a tenant's sending is stopped."""
-    return await _answer(tenant_api, lambda api: api.get(_tenant(req)))
+    return await respond(tenant_api, lambda api: api.get(_tenant(req)))
 
 
 @blueprint.function_name("tenants_stop")
 @blueprint.route("tenants/{tenant_id}/stop", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def tenants_stop(req: func.HttpRequest) -> func.HttpResponse:
     """Stop all of a tenant's sending."""
-    return await _answer(tenant_api, lambda api: api.stop(_tenant(req)))
+    return await respond(tenant_api, lambda api: api.stop(_tenant(req)))
 
 
 @blueprint.function_name("tenants_resume")
 @blueprint.route("tenants/{tenant_id}/resume", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def tenants_resume(req: func.HttpRequest) -> func.HttpResponse:
     """Let a tenant's sending go on."""
-    return await _answer(tenant_api, lambda api: api.resume(_tenant(req)))
+    return await respond(tenant_api, lambda api: api.resume(_tenant(req)))
 
 
 @blueprint.function_name("installs_create")
@@ -75,35 +72,35 @@ async def tenants_resume(req: func.HttpRequest) -> func.HttpResponse:
 async def installs_create(req: func.HttpRequest) -> func.HttpResponse:
     """See to the app of an audience, without a message."""
     key = req.headers.get("Idempotency-Key")
-    return await _answer(install_api, lambda api: api.create(req.get_body(), key_header=key, url=req.url))
+    return await respond(install_api, lambda api: api.create(req.get_body(), key_header=key, url=req.url))
 
 
 @blueprint.function_name("installs_get")
 @blueprint.route("tenants/{tenant_id}/installs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def installs_get(req: func.HttpRequest) -> func.HttpResponse:
     """Tell what keeps a tenant's installs up."""
-    return await _answer(install_api, lambda api: api.get(_tenant(req)))
+    return await respond(install_api, lambda api: api.get(_tenant(req)))
 
 
 @blueprint.function_name("installs_retry")
 @blueprint.route("tenants/{tenant_id}/installs/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def installs_retry(req: func.HttpRequest) -> func.HttpResponse:
     """Try to install again at once."""
-    return await _answer(install_api, lambda api: api.retry(_tenant(req)))
+    return await respond(install_api, lambda api: api.retry(_tenant(req)))
 
 
 @blueprint.function_name("poison_list")
 @blueprint.route("poison", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def poison_list(req: func.HttpRequest) -> func.HttpResponse:
     """List what arrived in poison queues."""
-    return await _answer(poison_api, lambda api: api.list(req.params, url=req.url))
+    return await respond(poison_api, lambda api: api.list(req.params, url=req.url))
 
 
 @blueprint.function_name("poison_replay")
 @blueprint.route("replay", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def poison_replay(req: func.HttpRequest) -> func.HttpResponse:
     """Try again what was set aside."""
-    return await _answer(poison_api, lambda api: api.replay(req.get_body()))
+    return await respond(poison_api, lambda api: api.replay(req.get_body()))
 
 
 # Why these take bytes: see messages/blueprint.py.
@@ -137,15 +134,6 @@ async def install_poison(message: func.QueueMessage) -> None:
 async def _keep(queue: str, message: func.QueueMessage) -> None:
     keeper = (await compose()).part(poison_keeper)
     await keeper.receive(queue, message.get_body(), message_id=message.id or "")
-
-
-async def _answer(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> func.HttpResponse:
-    answer = await answering(_use(part, use))
-    return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers)
-
-
-async def _use(part: Callable[[App], Part], use: Callable[[Part], Awaitable[Answer]]) -> Answer:
-    return await use((await compose()).part(part))
 
 
 def _tenant(req: func.HttpRequest) -> str:

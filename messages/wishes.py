@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from messages.answers import Answer, Links, json_answer
 from messages.bodies import read_document, with_key
@@ -20,7 +20,7 @@ from shared.domain.modes import SILENT
 from shared.domain.outcomes import Reason
 from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
-from shared.faults import describe
+from shared.faults import read_as
 from shared.nudging import Nudging
 from shared.ports import Clock
 from shared.requests import read_content
@@ -142,10 +142,9 @@ def _read(body: bytes, key_header: str | None) -> RetryBody:
     document, faults = with_key(read_document(body), key_header)
     if faults:
         raise InvalidRequest(faults)
-    try:
-        chosen = RetryBody.model_validate(document)
-    except ValidationError as error:
-        raise InvalidRequest(describe(error.errors(include_url=False, include_input=False), RetryBody)) from error
+    chosen, faults = read_as(RetryBody, document)
+    if chosen is None:
+        raise InvalidRequest(faults)
     if not chosen.states and not chosen.reasons:
         raise InvalidRequest([Fault(pointer="", detail="whom to try again? name states or reasons")])
     return chosen

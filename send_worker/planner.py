@@ -16,7 +16,7 @@ from send_worker.counting import Counting
 from shared.domain.audience import Audience, unpack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
-from shared.domain.lanes import BATCH_SIZE, is_install
+from shared.domain.lanes import BATCH_SIZE
 from shared.domain.modes import Mode
 from shared.domain.plans import (
     ROWS_PER_STEP,
@@ -30,7 +30,7 @@ from shared.domain.plans import (
 from shared.domain.rehearsals import add_prospects, room_in_ramp
 from shared.domain.scopes import Scope, needs_installer
 from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
-from shared.nudging import Nudging
+from shared.nudging import TICK_SECONDS, Nudging
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.telemetry import log_event
@@ -40,7 +40,6 @@ BUDGET_SECONDS = 60.0
 """A planner works for so long, then nudges itself."""
 MIXED = "mixed"
 """The kind of a run whose keys may stand in any other one."""
-TICK_SECONDS = 60.0
 SHORT_REST = 45.0
 """A rest that is over before the sweep takes the plan for one that stands still."""
 
@@ -195,8 +194,7 @@ class Planner:
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
         for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):
             if step.holds(lane.batch) and not held.cursor.holds(lane.batch):
-                wait = 0.0 if is_install(lane.batch) else max(0.0, broadcast.starts_at - self._clock.now())
-                await self._nudging.batch(broadcast.id, lane.batch, delay=wait)
+                await self._nudging.batch_in_time(broadcast, lane.batch, now=self._clock.now())
         return stepped
 
     async def _step(self, broadcast: Broadcast, held: Held, cursor: Cursor, rows: Sequence[NewBatches] = ()) -> Held:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 
 from send_worker.closing import STOP_SECONDS
-from shared.domain.broadcasts import LEASE_SECONDS, PLAN_AHEAD, Broadcast, PauseReason
+from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, PauseReason
 from shared.domain.reports import LIVE_BATCHES
 from shared.errors import BroadcastNotFound, StorageError
 from shared.nudging import Nudging
@@ -112,8 +112,7 @@ class Sweep:
         A revision announces itself in the `open` row before it stands in the head: such a row stays, and the next
         sweep looks again.
         """
-        until = broadcast.starts_at - PLAN_AHEAD.total_seconds()
-        await self._directory.lay_down(broadcast.id, tenant=broadcast.tenant, until=until)
+        await self._directory.lay_down(broadcast.id, tenant=broadcast.tenant, until=broadcast.plan_at)
         opening = await self._directory.opening(broadcast.id)
         head = await self._store.head(broadcast.id)
         if opening is not None and opening.revision <= head.revision and head.sleeps(self._clock.now()):

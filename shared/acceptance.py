@@ -7,7 +7,7 @@ the nudge. What only `open` knows is an attempt that died early, which the sweep
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -148,7 +148,7 @@ class Acceptance:
     async def _write(self, request: BroadcastRequest, audience: Audience, entry: Entry) -> bool:
         """Write the broadcast's own rows and nudge; whether they were written here."""
         batch = await self._only_batch(request, audience)
-        expires_after = request.expires_after
+        expires_after, begins_at = request.expires_after, max(entry.accepted_at, request.starts_at)
         explicit = len(audience.explicit) if audience.is_explicit else None
         broadcast = Broadcast(
             id=entry.broadcast_id,
@@ -165,9 +165,8 @@ class Acceptance:
             ),
             accepted_at=entry.accepted_at,
             starts_at=request.starts_at,
+            expires_at=None if expires_after is None else begins_at + expires_after.total_seconds(),
         )
-        if expires_after is not None:
-            broadcast = replace(broadcast, expires_at=broadcast.began_at + expires_after.total_seconds())
         created = True
         try:
             await self._broadcasts.begin(

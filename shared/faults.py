@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from shared.errors import Fault
 
 MOST_FAULTS = 1_000
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class ChannelForm(StrEnum):
@@ -35,6 +36,14 @@ def describe(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> list[Fau
 
 def _place(error: ErrorDetails) -> list[str | int]:
     return [step for step in error["loc"] if step not in _FORMS]
+
+
+def read_as(model: type[Model], document: Mapping[str, Any]) -> tuple[Model | None, list[Fault]]:
+    """A document as a model; None with everything that is wrong with its fields."""
+    try:
+        return model.model_validate(document), []
+    except ValidationError as error:
+        return None, describe(error.errors(include_url=False, include_input=False), model)
 
 
 def limit(faults: Sequence[Fault]) -> list[Fault]:

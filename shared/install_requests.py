@@ -6,7 +6,7 @@ The contract is told for callers in docs/installing.md. It makes a broadcast tha
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from shared.audience_contract import AudienceBody, Part
 from shared.audience_requests import audience_faults, name_faults, read_audience, read_saved, too_many_ids
@@ -15,7 +15,7 @@ from shared.domain.modes import Mode
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.scopes import Scope
 from shared.errors import Fault, InvalidRequest
-from shared.faults import describe, limit
+from shared.faults import limit, read_as
 from shared.field_rules import read_duration
 from shared.requests import tenant_faults
 
@@ -71,12 +71,8 @@ def read_install_request(
     audience = document.get("audience")
     if too_many := too_many_ids(audience):
         raise InvalidRequest([*found, too_many])
-    faults = list(found)
-    body: InstallBody | None = None
-    try:
-        body = InstallBody.model_validate(document)
-    except ValidationError as error:
-        faults += describe(error.errors(include_url=False, include_input=False), InstallBody)
+    body, wrong = read_as(InstallBody, document)
+    faults = [*found, *wrong]
     faults += tenant_faults(document.get("tenant"), tenants)
     faults += audience_faults(audience)
     faults += _scope_faults(audience, scopes)

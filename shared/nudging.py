@@ -35,6 +35,10 @@ class Nudging:
         work = self.install if is_install(number) else self.send
         await work(broadcast_id, number, delay=delay)
 
+    async def batch_in_time(self, broadcast: Broadcast, number: int, *, now: float) -> None:
+        """Have a batch worked on when its broadcast's moment comes; people are given the app before that."""
+        await self.batch(broadcast.id, number, delay=0.0 if is_install(number) else broadcast.wait(now))
+
     async def send(self, broadcast_id: str, number: int, *, delay: float = 0) -> None:
         """Have a batch sent."""
         await self._sends.put(pack_nudge(Nudge(broadcast=broadcast_id, batch=number)), delay=delay)
@@ -59,11 +63,11 @@ class Nudging:
         numbers = [lane.batch for lane in lanes if cursor.holds(lane.batch) and lane.age > still]
         markers = await self._store.due_markers(broadcast.id, until=now, limit=MOST_DUE)
         numbers += [marker.batch for marker in markers]
-        if (wait := broadcast.starts_at - now) > 0:
-            # Before its moment the app is given to people; what falls due before the next tick comes in time.
-            numbers = [number for number in numbers if is_install(number) or wait <= TICK_SECONDS]
+        if broadcast.wait(now) > TICK_SECONDS:
+            # What is to be sent falls due behind the next tick.
+            numbers = [number for number in numbers if is_install(number)]
         for number in numbers:
-            await self.batch(broadcast.id, number, delay=0.0 if is_install(number) else max(0.0, wait))
+            await self.batch_in_time(broadcast, number, now=now)
         is_planned = cursor.is_finished or broadcast.stopped_at(now) is not None
         is_through = is_planned and not any(cursor.holds(lane.batch) for lane in lanes)
         if is_through and not numbers and not await self._store.due_markers(broadcast.id, limit=1):

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
 from shared.audience_requests import audience_faults, name_faults, read_audience, read_saved, too_many_ids
 from shared.contract import ContentBody, EditBody, OptionsBody, RampBody, RequestBody, SendBody
@@ -21,7 +20,7 @@ from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.saved_audiences import SavedNames
 from shared.errors import Fault, InvalidRequest
-from shared.faults import describe, limit
+from shared.faults import limit, read_as
 from shared.field_rules import read_duration, read_moment
 
 LARGEST_MESSAGE = 80 * 1024
@@ -42,15 +41,11 @@ def read_request(
     With `takes_names` people may be named by sign-in name or mail, and teams by their group's id. Raises InvalidRequest
     with all of its faults.
     """
-    faults = list(found)
-    body: RequestBody | None = None
     if too_many := too_many_ids(document.get("audience")):
         # Each of a hundred thousand wrong ids would be looked at and told, for seconds.
-        raise InvalidRequest([*faults, too_many])
-    try:
-        body = RequestBody.model_validate(document)
-    except ValidationError as error:
-        faults += describe(error.errors(include_url=False, include_input=False), RequestBody)
+        raise InvalidRequest([*found, too_many])
+    body, wrong = read_as(RequestBody, document)
+    faults = [*found, *wrong]
     # These rules look at several fields, so they read the document itself: they hold whatever else is wrong with it.
     faults += tenant_faults(document.get("tenant"), tenants)
     faults += audience_faults(document.get("audience"))
@@ -66,12 +61,7 @@ def read_request(
 
 def read_content(document: Mapping[str, Any]) -> Content:
     """Read the content of an edit, `{"content": {...}}`. Raises InvalidRequest with all of its faults."""
-    faults: list[Fault] = []
-    body: EditBody | None = None
-    try:
-        body = EditBody.model_validate(document)
-    except ValidationError as error:
-        faults += describe(error.errors(include_url=False, include_input=False), EditBody)
+    body, faults = read_as(EditBody, document)
     faults += _content_faults(document.get("content"))
     if faults or body is None:
         raise InvalidRequest(limit(faults))

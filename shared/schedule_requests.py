@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from shared.audience_contract import Part
 from shared.contract import Key
@@ -18,7 +18,7 @@ from shared.domain.ids import occurrence_id, occurrence_key
 from shared.domain.requests import BroadcastRequest
 from shared.domain.schedules import Timetable, timetable_faults
 from shared.errors import Fault, InvalidRequest
-from shared.faults import describe, limit
+from shared.faults import limit, read_as
 from shared.requests import read_request, tenant_of
 from shared.storage.schedules import Schedule
 from shared.timetable_contract import TimetableBody, read_timetable
@@ -63,13 +63,9 @@ def read_schedule(
     takes_names: bool = False,
 ) -> ScheduleRequest:
     """Read a schedule; `found` was found wrong beside it. Raises InvalidRequest with all of its faults."""
-    faults = list(found)
-    body: ScheduleBody | None = None
-    try:
-        body = ScheduleBody.model_validate(document)
-    except ValidationError as error:
-        faults += describe(error.errors(include_url=False, include_input=False), ScheduleBody)
-    else:
+    body, wrong = read_as(ScheduleBody, document)
+    faults = [*found, *wrong]
+    if body is not None:
         own = timetable_faults(read_timetable(body.timetable), now=now)
         faults += [replace(fault, pointer=f"/timetable{fault.pointer}") for fault in own]
     kept = {name: document[name] for name in REQUEST_MEMBERS if document.get(name) is not None}
@@ -95,11 +91,10 @@ def read_schedule(
 
 def timetable_of(schedule: Schedule) -> Timetable:
     """The timetable of a schedule. Raises InvalidRequest where this version of Herald does not read it any more."""
-    try:
-        return read_timetable(TimetableBody.model_validate(schedule.timetable))
-    except ValidationError as error:
-        faults = describe(error.errors(include_url=False, include_input=False), TimetableBody)
-        raise InvalidRequest(faults) from error
+    body, faults = read_as(TimetableBody, schedule.timetable)
+    if body is None:
+        raise InvalidRequest(faults)
+    return read_timetable(body)
 
 
 def occurrence_request(

@@ -114,13 +114,18 @@ class Broadcast:
         """Since when there has been something to do."""
         return max(self.accepted_at, self.starts_at)
 
-    def waits(self, now: float) -> bool:
-        """Whether its moment has not come."""
-        return now < self.starts_at
+    @property
+    def plan_at(self) -> float:
+        """When its plan is due, half an hour before its moment."""
+        return self.starts_at - PLAN_AHEAD.total_seconds()
+
+    def wait(self, now: float) -> float:
+        """Seconds until its moment; zero once that has come, and for what was to be sent at once."""
+        return max(0.0, self.starts_at - now)
 
     def sleeps(self, now: float) -> bool:
         """Whether its moment is so far away that nothing is done for it yet, not even planned."""
-        return now < self.starts_at - PLAN_AHEAD.total_seconds() and self.stopped_at(now) is None
+        return now < self.plan_at and self.stopped_at(now) is None
 
     def stopped_at(self, now: float) -> float | None:
         """Since when nothing more may be sent, for a cancel or an expiry; None while it goes on."""
@@ -182,7 +187,7 @@ def state_of(
         return BroadcastState.CANCELLED if stop == broadcast.cancelled_at else BroadcastState.EXPIRED
     if broadcast.paused is not None:
         return BroadcastState.PAUSED
-    if broadcast.waits(now):
+    if broadcast.wait(now):
         return BroadcastState.SCHEDULED
     if has_batches or planned:
         return BroadcastState.SENDING

@@ -68,7 +68,7 @@ class Heads:
     async def is_held(self, broadcast_id: str) -> bool:
         """Whether nothing may be sent or revised: paused, or its moment has not come."""
         broadcast = await self.head(broadcast_id)
-        return broadcast.paused is not None or broadcast.waits(self._clock.now())
+        return broadcast.paused is not None or broadcast.wait(self._clock.now()) > 0
 
     async def is_stopped(self, broadcast_id: str) -> bool:
         """Whether no further intent may be written: held, cancelled, expired, or in an expiry's last five seconds."""

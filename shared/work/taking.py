@@ -55,7 +55,7 @@ class Taking:
             await self._come_back(broadcast, number)
             return None
         if not self._is_my_turn(batch, stopped=stopped):
-            await self._hand_on(broadcast, number, to_sender=self._installing)
+            await self._hand_on(broadcast, number)
             return None
         claim = Claim(self._store, broadcast, batch, lease=token_hex(8), stake=stake, stopped=stopped)
         if batch.progress.fruitless >= MOST_FRUITLESS:
@@ -73,26 +73,25 @@ class Taking:
     async def hand_on_what_is_due(self, claim: Claim) -> None:
         """Nudge whose turn it is with a batch that was settled while something of it is due at once."""
         if claim.due_marker and due_at(claim.due_marker) <= self._clock.now():
-            await self._hand_on(claim.broadcast, claim.number, to_sender=self._installing)
+            await self._hand_on(claim.broadcast, claim.number)
 
     async def hand_on_what_can_be_sent(self, claim: Claim) -> None:
         """Have those sent to who were given the app before the others of their batch turned out to be held up."""
         if self._installing and not claim.is_lost and Outcome.PENDING in claim.deliveries.outcomes:
-            await self._hand_on(claim.broadcast, claim.number, to_sender=self._installing)
+            await self._hand_on(claim.broadcast, claim.number)
 
     async def leave_to_others(self, broadcast: Broadcast, number: int) -> None:
         """Hand a batch on that needs nothing of this worker, who cannot work for now."""
         batch = await self._store.batch(broadcast.id, number)
         if batch is not None and not self._is_my_turn(batch, stopped=False):
-            await self._hand_on(broadcast, number, to_sender=self._installing)
+            await self._hand_on(broadcast, number)
 
-    async def _hand_on(self, broadcast: Broadcast, number: int, *, to_sender: bool) -> None:
+    async def _hand_on(self, broadcast: Broadcast, number: int) -> None:
         """Nudge whose turn it is: the installer at once, the sender when the broadcast's moment has come."""
-        if not to_sender:
+        if self._installing:
+            await self._nudging.send(broadcast.id, number, delay=broadcast.wait(self._clock.now()))
+        else:
             await self._nudging.install(broadcast.id, number)
-            return
-        wait = max(0.0, broadcast.starts_at - self._clock.now())
-        await self._nudging.send(broadcast.id, number, delay=wait)
 
     def _is_my_turn(self, batch: Batch, *, stopped: bool) -> bool:
         """Whether the batch is this worker's: the installer's while people of it should be given the app now."""
@@ -104,8 +103,8 @@ class Taking:
 
     async def _come_back(self, broadcast: Broadcast, number: int) -> None:
         """Have a nudge again that came a little before the broadcast's moment: queues have clocks of their own."""
-        if not self._installing and 0 < broadcast.starts_at - self._clock.now() <= TICK_SECONDS:
-            await self._hand_on(broadcast, number, to_sender=True)
+        if not self._installing and 0 < (wait := broadcast.wait(self._clock.now())) <= TICK_SECONDS:
+            await self._nudging.send(broadcast.id, number, delay=wait)
 
     async def _is_mine(self, broadcast: Broadcast, batch: Batch) -> bool:
         """Whether a batch is free, and is of this process's revision or next to come to it."""

@@ -8,7 +8,6 @@ import azure.functions as func
 import orjson
 import pytest
 
-from messages import audience_blueprint
 from messages.audience_api import AudienceApi
 from messages.audience_blueprint import blueprint
 from messages.problems import answering
@@ -64,7 +63,7 @@ class Desk:
         async def compose() -> App:
             return self.app
 
-        monkeypatch.setattr(audience_blueprint, "compose", compose)
+        monkeypatch.setattr("messages.blueprint.compose", compose)
 
     async def call(
         self, verb: str, name: str = "", *, document: Any = None, if_match: str | None = None, **query: str

@@ -357,7 +357,7 @@ async def test_the_function_reaches_the_estimate(monkeypatch: pytest.MonkeyPatch
     async def compose() -> App:
         return desk.app
 
-    monkeypatch.setattr(audience_blueprint, "compose", compose)
+    monkeypatch.setattr("messages.blueprint.compose", compose)
     body = orjson.dumps({"version": 1, "audience": {"users": [object_id(1)]}})
     request = func.HttpRequest("POST", URL, body=body)
 

@@ -6,7 +6,6 @@ import azure.functions as func
 import orjson
 import pytest
 
-from messages import schedule_blueprint
 from messages.schedule_blueprint import blueprint
 from tests.twins.accepting import ALICE
 from tests.twins.storage import MemoryAccount
@@ -54,7 +53,7 @@ async def test_each_function_reaches_its_use(functions: dict[str, Any], monkeypa
     async def compose() -> Any:
         return app
 
-    monkeypatch.setattr(schedule_blueprint, "compose", compose)
+    monkeypatch.setattr("messages.blueprint.compose", compose)
 
     async def call(name: str, schedule_id: str = "", body: object = None, **headers: str) -> func.HttpResponse:
         route, [method], _ = ROUTES[name]

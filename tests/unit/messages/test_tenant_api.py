@@ -6,7 +6,6 @@ import azure.functions as func
 import orjson
 import pytest
 
-from messages import watching_blueprint
 from messages.watching_blueprint import blueprint
 from shared.composition import App
 from shared.domain.audience import Audience
@@ -32,7 +31,7 @@ class Desk:
         async def compose() -> App:
             return self.app
 
-        monkeypatch.setattr(watching_blueprint, "compose", compose)
+        monkeypatch.setattr("messages.blueprint.compose", compose)
 
     async def call(self, verb: str, tenant: str = TENANT) -> tuple[int, dict[str, Any]]:
         """Call `get`, `stop` or `resume`; status and body."""

@@ -6,7 +6,6 @@ import azure.functions as func
 import orjson
 import pytest
 
-from messages import watching_blueprint
 from messages.blueprint import broadcast_request_poison
 from messages.watching_blueprint import blueprint
 from shared.storage import names
@@ -54,8 +53,10 @@ def account(monkeypatch: pytest.MonkeyPatch) -> MemoryAccount:
     async def compose() -> Any:
         return app
 
-    monkeypatch.setattr(watching_blueprint, "compose", compose)
-    monkeypatch.setattr("messages.blueprint.compose", compose)
+    for module in ("messages.blueprint", "messages.watching_blueprint"):
+        monkeypatch.setattr(f"{module}.compose", compose)
+    for module in ("messages.blueprint", "messages.watching_blueprint"):
+        monkeypatch.setattr(f"{module}.compose", compose)
     return account
 
 

@@ -4,14 +4,11 @@ import asyncio
 import logging
 from collections import Counter
 from itertools import count
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messages import parts
-from messages.answers import Links
 from send_worker.pipeline import build_pipeline
 from shared.domain.modes import Mode
 from shared.domain.outcomes import State
@@ -30,11 +27,6 @@ SALES, STAFF, LOST = (f"{digit * 8}-1111-1111-1111-111111111111" for digit in "1
 def people(numbers: range, *, guests: range = range(0), disabled: range = range(0)) -> list[Account]:
     """Accounts of the people with these numbers."""
     return [Account(object_id(one), is_guest=one in guests, is_enabled=one not in disabled) for one in numbers]
-
-
-async def report_on(world: World, broadcast: str) -> dict[str, Any]:
-    """The report that an author gets."""
-    return await parts.reports(world.app()).broadcast(broadcast, Links("https://h"))
 
 
 async def planned(world: World, broadcast: str) -> Counter[str]:
@@ -96,7 +88,7 @@ def test_everyone_of_the_tenant_is_everyone_but_guests_and_disabled_accounts() -
         broadcast = await world.accept(tenant=True)
         await plan_to_the_end(world, broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert await planned(world, broadcast) == once(range(2_000))
         # Who is a guest and disabled counts as a guest.
         assert report["skipped"] == {"guests": 450, "disabled": 50}
@@ -114,7 +106,7 @@ def test_who_is_left_out_of_several_groups_is_counted_once() -> None:
         await plan_to_the_end(world, broadcast)
 
         assert await planned(world, broadcast) == once(range(10)) + once(range(25, 30))
-        assert (await report_on(world, broadcast))["skipped"] == {"guests": 15, "disabled": 0}
+        assert (await world.report(broadcast))["skipped"] == {"guests": 15, "disabled": 0}
 
     in_a_world(scenario, graph=graph)
 
@@ -128,7 +120,7 @@ def test_a_group_that_is_not_there_is_told_and_the_others_get_the_message() -> N
         broadcast = await world.accept(groups=[SALES, LOST, STAFF])
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert world.states(broadcast) == {State.SENT: 40}
         assert (report["state"], report["unknown_groups"]) == ("finished", [LOST])
 
@@ -141,7 +133,7 @@ def test_only_groups_that_are_not_there_are_a_broadcast_to_nobody() -> None:
         broadcast = await world.accept(groups=[LOST])
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert (report["state"], report["total"], report["unknown_groups"]) == ("finished", 0, [LOST])
 
     in_a_world(scenario, graph=MemoryDirectory())
@@ -175,7 +167,7 @@ def test_a_plan_goes_on_by_itself_whatever_goes_wrong_at_any_page(name: str) -> 
                 while not await is_planned(world, broadcast):
                     await asyncio.sleep(5)
 
-            report = await report_on(world, broadcast)
+            report = await world.report(broadcast)
             assert await planned(world, broadcast) == once(range(2_900))
             assert report["skipped"] == {"guests": 100, "disabled": 0}
             assert report["plan_waits_for"] is None
@@ -190,7 +182,7 @@ def test_the_very_first_page_can_fail_too() -> None:
         world.start()
         broadcast = await world.accept(tenant=True, mode=Mode.SANDBOX)
         await asyncio.sleep(5)
-        waiting = await report_on(world, broadcast)
+        waiting = await world.report(broadcast)
         await asyncio.sleep(100)
 
         assert (waiting["state"], waiting["plan_waits_for"]) == ("planning", "directory")
@@ -225,7 +217,7 @@ def test_a_plan_that_breaks_off_at_any_call_of_storage_loses_and_doubles_nobody(
             await plan_to_the_end(world, broadcast)
 
             assert await planned(world, broadcast) == once(range(1_100))
-            assert (await report_on(world, broadcast))["skipped"] == {"guests": 50, "disabled": 50}
+            assert (await world.report(broadcast))["skipped"] == {"guests": 50, "disabled": 50}
             if not has_struck:
                 break
         assert number > 15
@@ -249,7 +241,7 @@ def test_links_that_expire_while_a_plan_rests_begin_their_list_anew() -> None:
         await plan_to_the_end(world, broadcast)
 
         assert await planned(world, broadcast) == once(range(4_000)) + once(range(4_200, 5_000))
-        assert (await report_on(world, broadcast))["skipped"] == {"guests": 200, "disabled": 0}
+        assert (await world.report(broadcast))["skipped"] == {"guests": 200, "disabled": 0}
         assert len(graph.asked) > 12
 
     in_a_world(scenario, graph=graph)
@@ -283,7 +275,7 @@ def test_killed_planners_and_faults_of_any_sort_plan_everyone_once(
         await plan_to_the_end(world, broadcast)
 
         assert await planned(world, broadcast) == once(range(1_000)) + once(range(1_150, 1_500))
-        assert (await report_on(world, broadcast))["skipped"] == {"guests": 100, "disabled": 50}
+        assert (await world.report(broadcast))["skipped"] == {"guests": 100, "disabled": 50}
 
     in_a_world(scenario, graph=graph)
 
@@ -304,7 +296,7 @@ def test_a_plan_without_consent_waits_with_an_alarm_and_goes_on_once_it_is_given
         broadcast = await world.accept(groups=[SALES])
 
         await asyncio.sleep(3600)
-        waiting = await report_on(world, broadcast)
+        waiting = await world.report(broadcast)
         asked = len(graph.asked)
         graph.is_readable, graph.fault = True, lambda _: None
         seconds = await world.finished(broadcast)
@@ -366,7 +358,7 @@ def test_what_waits_for_consent_can_be_cancelled() -> None:
         await world.app().broadcasts.changes.cancel(broadcast, at=world.account.now())
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert (report["state"], report["plan_waits_for"]) == ("cancelled", None)
 
     in_a_world(scenario, graph=graph)
@@ -399,7 +391,7 @@ def test_a_dry_run_counts_the_members_of_a_group() -> None:
         broadcast = await world.accept(groups=[SALES], mode=Mode.DRY_RUN)
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         counts = {
             "reachable": 30,
             "blocked": 0,
@@ -438,7 +430,7 @@ def test_a_link_that_no_row_could_keep_has_the_plan_wait() -> None:
         broadcast = await world.accept(tenant=True, mode=Mode.SANDBOX)
         await asyncio.sleep(10)
 
-        assert (await report_on(world, broadcast))["plan_waits_for"] == "consent"
+        assert (await world.report(broadcast))["plan_waits_for"] == "consent"
 
     in_a_world(scenario, graph=graph)
 
@@ -454,7 +446,7 @@ def test_a_link_to_another_host_is_not_followed() -> None:
         broadcast = await world.accept(tenant=True, mode=Mode.SANDBOX)
         await asyncio.sleep(10)
 
-        assert (await report_on(world, broadcast))["plan_waits_for"] == "consent"
+        assert (await world.report(broadcast))["plan_waits_for"] == "consent"
         assert len(graph.asked) == 1
 
     in_a_world(scenario, graph=graph)

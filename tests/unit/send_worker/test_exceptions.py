@@ -3,12 +3,9 @@
 import asyncio
 from collections import Counter
 from itertools import count
-from typing import Any
 
 import pytest
 
-from messages import parts
-from messages.answers import Links
 from send_worker.pipeline import build_pipeline
 from shared.domain.audience import Audience
 from shared.domain.modes import Mode
@@ -35,11 +32,6 @@ def but(*users: str, groups: tuple[str, ...] = ()) -> Audience:
 
 def key(number: int) -> str:
     return f"user!{object_id(number)}"
-
-
-async def report_on(world: World, broadcast: str) -> dict[str, Any]:
-    """The report that an author gets."""
-    return await parts.reports(world.app()).broadcast(broadcast, Links("https://h"))
 
 
 async def planned(world: World, broadcast: str) -> Counter[str]:
@@ -127,14 +119,14 @@ def test_nobody_is_sent_to_while_a_group_that_is_left_out_is_unknown() -> None:
         left_out = but(key(1), "name!nobody@contoso.com", groups=(SALES, STAFF))
         broadcast = await world.accept(everyone=True, but=left_out)
         await asyncio.sleep(600)
-        waiting = await report_on(world, broadcast)
+        waiting = await world.report(broadcast)
         posts = world.posts()
         graph.groups[STAFF] = people(range(5, 6))
         await world.finished(broadcast)
 
         nobody = "nobody@contoso.com"
         assert (waiting["plan_waits_for"], waiting["unknown_exceptions"], posts) == ("exception", [nobody, STAFF], 0)
-        assert (await report_on(world, broadcast))["unknown_exceptions"] == [nobody]
+        assert (await world.report(broadcast))["unknown_exceptions"] == [nobody]
         assert key(5) not in await planned(world, broadcast)
 
     in_a_world(scenario, graph=graph)
@@ -147,7 +139,7 @@ def test_one_person_whom_nobody_knows_holds_up_nobody_else() -> None:
         broadcast = await world.accept(everyone=True, but=but(key(1), "name!nobody@contoso.com"))
         seconds = await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert seconds < 60
         assert (report["counts"]["sent"], report["unknown_exceptions"]) == (9, ["nobody@contoso.com"])
         assert key(1) not in await planned(world, broadcast)

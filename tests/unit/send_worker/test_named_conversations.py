@@ -2,12 +2,10 @@
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from messages import parts
-from messages.answers import Links
 from shared.domain.audience import Audience, Derived
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome, State
@@ -49,11 +47,6 @@ def team(group: str) -> str:
     return recipient_key(RecipientKind.TEAM, group)
 
 
-async def report_on(world: World, broadcast: str) -> dict[str, Any]:
-    """The report that an author gets."""
-    return await parts.reports(world.app()).broadcast(broadcast, Links("https://h"))
-
-
 async def recipients(world: World, broadcast: str) -> dict[tuple[str, str], tuple[str, str | None, int]]:
     """State, reason and attempts of each delivery, by its recipient."""
     page = await parts.reports(world.app()).deliveries(broadcast, first=0, most=1_000)
@@ -81,7 +74,7 @@ def test_channels_are_reached_by_name_and_what_is_not_there_is_told() -> None:
         broadcast = await world.accept(audience=audience)
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert (report["state"], report["reasons"]) == ("finished", {"conversation_gone": 3})
         assert await recipients(world, broadcast) == {
             ("channel", SALES_CHANNEL): SENT,
@@ -312,7 +305,7 @@ def test_a_dry_run_tells_what_is_not_there_and_sends_nothing() -> None:
         broadcast = await world.accept(audience=named(*keys), mode=Mode.DRY_RUN)
         await world.finished(broadcast)
 
-        rehearsal = (await report_on(world, broadcast))["rehearsal"]
+        rehearsal = (await world.report(broadcast))["rehearsal"]
         assert rehearsal["recipients"] == 4
         assert {name: number for name, number in rehearsal["counts"].items() if number} == {
             "reachable": 2,

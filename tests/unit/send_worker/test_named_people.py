@@ -1,11 +1,8 @@
 """People by sign-in name or mail: found when a broadcast is planned, or told as not found."""
 
-from typing import Any
-
 import pytest
 
 from messages import parts
-from messages.answers import Links
 from messages.reports import Reports
 from shared.domain.audience import Audience, Derived
 from shared.domain.modes import Mode
@@ -25,11 +22,6 @@ def reports_of(world: World) -> Reports:
     return parts.reports(world.app())
 
 
-async def report_on(world: World, broadcast: str) -> dict[str, Any]:
-    """The report that an author gets."""
-    return await reports_of(world).broadcast(broadcast, Links("https://h"))
-
-
 def test_people_are_reached_by_either_name_and_who_is_unknown_is_told() -> None:
     graph = MemoryDirectory(PEOPLE)
 
@@ -40,7 +32,7 @@ def test_people_are_reached_by_either_name_and_who_is_unknown_is_told() -> None:
         broadcast = await world.accept(users=[3, 4], names=names)
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         page = await reports_of(world).deliveries(broadcast, first=0, most=1_000)
         lost = [one for one in page.deliveries if one["recipient"]["kind"] == "name"]
         assert set(world.connector.received.values()) == {1}
@@ -135,7 +127,7 @@ def test_a_dry_run_tells_who_is_unknown() -> None:
         broadcast = await world.accept(names=names, mode=Mode.DRY_RUN)
         await world.finished(broadcast)
 
-        rehearsal = (await report_on(world, broadcast))["rehearsal"]
+        rehearsal = (await world.report(broadcast))["rehearsal"]
         counts = {
             "reachable": 1,
             "blocked": 0,

@@ -4,8 +4,6 @@ import asyncio
 
 import pytest
 
-from messages import parts
-from messages.answers import Links
 from shared.domain.modes import Mode
 from shared.domain.outcomes import State
 from shared.domain.rehearsals import Ramp
@@ -15,11 +13,6 @@ from tests.twins.world import TENANT, World, in_a_world
 
 URL = "https://herald.test/api/broadcasts"
 TEN_MINUTES = 600.0
-
-
-async def report_on(world: World, broadcast: str) -> dict[str, object]:
-    """The report that an author gets."""
-    return await parts.reports(world.app()).broadcast(broadcast, Links(URL))
 
 
 def batches_of(world: World, broadcast: str) -> list[str]:
@@ -35,11 +28,11 @@ def test_a_slow_start_lets_the_others_wait_until_the_first_were_tried(instances:
         broadcast = await world.accept(everyone=True, ramp=Ramp(people=30, wait=TEN_MINUTES))
 
         await asyncio.sleep(TEN_MINUTES - 10)
-        first = await report_on(world, broadcast)
+        first = await world.report(broadcast)
         seconds = await world.finished(broadcast)
 
         assert (first["state"], first["total"], first["planned"]) == ("sending", 30, False)
-        assert first["counts"] == first["counts"] | {"sent": 30}  # type: ignore[operator]
+        assert first["counts"] == first["counts"] | {"sent": 30}
         assert set(world.connector.received.values()) == {1}
         assert world.states(broadcast) == {State.SENT: 250}
         assert 0 < seconds < 120
@@ -105,7 +98,7 @@ def test_a_dry_run_counts_and_leaves_nothing_that_could_be_sent() -> None:
         broadcast = await world.accept(users=range(1_030, 1_060), everyone=True, mode=Mode.DRY_RUN)
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert (report["state"], report["mode"], report["total"]) == ("finished", "dry_run", 0)
         assert report["rehearsal"] == {
             "recipients": 1_060,
@@ -136,7 +129,7 @@ def test_a_dry_run_of_a_slow_start_counts_everybody_and_tells_its_wait() -> None
         broadcast = await world.accept(everyone=True, mode=Mode.DRY_RUN, ramp=ramp)
         await world.finished(broadcast, within=180)
 
-        rehearsal = (await report_on(world, broadcast))["rehearsal"]
+        rehearsal = (await world.report(broadcast))["rehearsal"]
         assert isinstance(rehearsal, dict)
         assert (rehearsal["recipients"], rehearsal["estimated_seconds"]) == (40, 601)
 
@@ -173,7 +166,7 @@ def test_a_stopped_tenant_sends_nothing_until_it_goes_on() -> None:
 
         await switch.stop()
         await asyncio.sleep(10)
-        at_first, posts = await report_on(world, broadcast), world.posts()
+        at_first, posts = await world.report(broadcast), world.posts()
         await asyncio.sleep(300)
 
         assert 0 < posts < 1_500

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from messages import parts
-from messages.answers import Links
 from send_worker.pipeline import build_pipeline
 from shared.domain.audience import Audience
 from shared.domain.modes import Mode
@@ -49,11 +47,6 @@ def a_connector(**rosters: list[dict[str, Any]]) -> MemoryConnector:
     places = {"kitchen": KITCHEN, "lunch": LUNCH, "chat": CHAT}
     connector.rosters = {places[name]: roster for name, roster in rosters.items()}
     return connector
-
-
-async def report_on(world: World, broadcast: str) -> dict[str, Any]:
-    """The report that an author gets."""
-    return await parts.reports(world.app()).broadcast(broadcast, Links("https://h"))
 
 
 async def planned(world: World, broadcast: str) -> Counter[str]:
@@ -117,7 +110,7 @@ def test_guests_of_several_rosters_are_left_out_and_counted_once() -> None:
         await plan_to_the_end(world, broadcast)
 
         assert await planned(world, broadcast) == once(range(10)) + once(range(25, 30))
-        assert (await report_on(world, broadcast))["skipped"] == {"guests": 15, "disabled": 0}
+        assert (await world.report(broadcast))["skipped"] == {"guests": 15, "disabled": 0}
 
     in_a_world(scenario, connector=connector)
 
@@ -131,7 +124,7 @@ def test_a_roster_where_the_bot_is_not_is_told_and_the_others_get_the_message(
         broadcast = await world.accept(audience=Audience(rosters=(KITCHEN, LUNCH, LOST)))
         await world.finished(broadcast)
 
-        report = await report_on(world, broadcast)
+        report = await world.report(broadcast)
         assert world.states(broadcast) == {State.SENT: 40}
         assert (report["state"], report["unknown_rosters"]) == ("finished", [LUNCH, LOST])
         assert (report["unknown_groups"], report["plan_waits_for"]) == ([], None)
@@ -165,7 +158,7 @@ def test_a_plan_goes_on_by_itself_whatever_goes_wrong_at_any_page_of_a_roster(na
         await world.finished(broadcast, within=1_000)
 
         assert await planned(world, broadcast) == once(range(180))
-        assert (await report_on(world, broadcast))["skipped"] == {"guests": 10, "disabled": 0}
+        assert (await world.report(broadcast))["skipped"] == {"guests": 10, "disabled": 0}
 
     in_a_world(scenario, connector=connector)
 
@@ -202,7 +195,7 @@ def test_a_page_that_leads_to_itself_is_asked_for_now_and_then_until_it_leads_on
         world.start()
         broadcast = await world.accept(audience=Audience(rosters=(KITCHEN,)), mode=Mode.SANDBOX)
         await asyncio.sleep(300)
-        waiting, asked = await report_on(world, broadcast), len(connector.asked)
+        waiting, asked = await world.report(broadcast), len(connector.asked)
         connector.circles = False
         await world.finished(broadcast, within=600)
 
@@ -220,7 +213,7 @@ def test_a_plan_waits_while_the_credentials_are_refused_and_says_so() -> None:
         connector.refuses_tokens = True
         broadcast = await world.accept(audience=Audience(rosters=(KITCHEN,)), mode=Mode.SANDBOX)
         await asyncio.sleep(30)
-        waiting = await report_on(world, broadcast)
+        waiting = await world.report(broadcast)
         connector.refuses_tokens = False
         await world.finished(broadcast, within=180)
 
@@ -279,7 +272,7 @@ def test_a_plan_that_breaks_off_at_any_call_of_storage_plans_each_member_once(mo
             await plan_to_the_end(world, broadcast)
 
             assert await planned(world, broadcast) == once(range(190))
-            assert (await report_on(world, broadcast))["skipped"] == {"guests": 10, "disabled": 0}
+            assert (await world.report(broadcast))["skipped"] == {"guests": 10, "disabled": 0}
             if not has_struck:
                 break
         assert number > 10
@@ -297,7 +290,7 @@ def test_members_of_a_roster_can_be_left_out_guests_among_them() -> None:
         await world.finished(broadcast)
 
         assert await planned(world, broadcast) == once(range(60)) + once(range(80, 100))
-        assert (await report_on(world, broadcast))["skipped"] == {"guests": 0, "disabled": 0}
+        assert (await world.report(broadcast))["skipped"] == {"guests": 0, "disabled": 0}
 
     in_a_world(scenario, connector=connector)
 
@@ -310,12 +303,12 @@ def test_nobody_is_sent_to_while_a_roster_that_is_left_out_is_unknown() -> None:
         await world.install(range(10))
         broadcast = await world.accept(audience=Audience(everyone_installed=True, except_rosters=(LUNCH,)))
         await asyncio.sleep(300)
-        waiting, sent = await report_on(world, broadcast), connector.received.total()
+        waiting, sent = await world.report(broadcast), connector.received.total()
         connector.rosters[LUNCH] = members(range(5))
         await world.finished(broadcast)
 
         assert (waiting["plan_waits_for"], waiting["unknown_exceptions"], sent) == ("exception", [LUNCH], 0)
-        assert (await report_on(world, broadcast))["unknown_exceptions"] == []
+        assert (await world.report(broadcast))["unknown_exceptions"] == []
         assert world.states(broadcast) == {State.SENT: 5}
 
     in_a_world(scenario, connector=connector)
@@ -332,7 +325,7 @@ def test_a_roster_may_be_named_by_its_teams_group() -> None:
         await plan_to_the_end(world, broadcast)
 
         assert await planned(world, broadcast) == once(range(1_200))
-        assert (await report_on(world, broadcast))["unknown_rosters"] == [nobody]
+        assert (await world.report(broadcast))["unknown_rosters"] == [nobody]
         # Each is looked up once, however many pages it has.
         assert graph.requests["GET team"] == 2
 
