@@ -9,9 +9,11 @@ from send_worker.connector_calls import ConnectorCalls
 from send_worker.counting import Counting
 from send_worker.directory_pages import DirectoryPages
 from send_worker.due_schedules import DueSchedules
+from send_worker.emitting import Emitting
 from send_worker.lost_due_rows import LostDueRows
 from send_worker.named_conversations import NamedConversations
 from send_worker.outside import sandbox, teams
+from send_worker.plan_steps import PlanSteps
 from send_worker.planner import Planner
 from send_worker.retention import Retention
 from send_worker.roster_pages import RosterPages
@@ -36,16 +38,24 @@ class Pipeline:
 def build_pipeline(app: App) -> Pipeline:
     """Build the pipeline of an app."""
     store, clock = app.broadcasts, app.clock
+    steps = PlanSteps(store)
     return Pipeline(
         planner=Planner(
             store,
+            steps=steps,
             collecting=Collecting(store.runs, _build_pages(app), clock),
-            lookup=app.lookup,
+            emitting=Emitting(
+                store,
+                steps=steps,
+                lookup=app.lookup,
+                nudging=app.nudging,
+                clock=clock,
+                scopes=app.settings.install_scopes,
+            ),
             closing=Closing(store, app.directory, app.nudging, clock),
             counting=Counting(store, clock),
             nudging=app.nudging,
             clock=clock,
-            scopes=app.settings.install_scopes,
         ),
         sender=Sender(
             store,

@@ -175,7 +175,7 @@ def slow_start_does_not_wait() -> AbstractContextManager[object]:
 
     async def at_once(planner: Planner, broadcast: Broadcast, held: Held) -> Held:
         over = replace(held.cursor, phase=Phase.EMIT, goes_on_at=1.0)
-        return await planner._step(broadcast, held, over)
+        return await planner._steps.step(broadcast.id, held, over)
 
     return patch.object(Planner, "_ramp", at_once)
 
