@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from shared.domain.plans import Cursor, NewBatches
 from shared.errors import RowConflict
 from shared.storage.broadcasts import Broadcasts, Held
+from shared.storage.rows import Operation
 
 
 class PlanSteps:
@@ -13,10 +14,17 @@ class PlanSteps:
     def __init__(self, store: Broadcasts) -> None:
         self._store = store
 
-    async def step(self, broadcast_id: str, held: Held, cursor: Cursor, rows: Sequence[NewBatches] = ()) -> Held:
-        """Write the cursor, with new batch rows. Raises RowConflict where another planner went on."""
+    async def step(
+        self,
+        broadcast_id: str,
+        held: Held,
+        cursor: Cursor,
+        rows: Sequence[NewBatches] = (),
+        also: Sequence[Operation] = (),
+    ) -> Held:
+        """Write the cursor, with new batch rows and other rows. Raises RowConflict where another planner went on."""
         try:
-            etag = await self._store.step(broadcast_id, cursor, etag=held.etag, rows=rows)
+            etag = await self._store.step(broadcast_id, cursor, etag=held.etag, rows=rows, also=also)
         except RowConflict:
             # The client below tries again when an answer is lost, and then meets its own success.
             stands = await self._store.cursor(broadcast_id)

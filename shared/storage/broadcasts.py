@@ -125,12 +125,13 @@ class Broadcasts:
         *,
         etag: str,
         rows: Sequence[NewBatches] = (),
+        also: Sequence[Operation] = (),
     ) -> str:
-        """Write batch rows together with the cursor's step; answer its new ETag.
+        """Write batch rows, and what else belongs to it, together with the cursor's step; answer its new ETag.
 
         Raises RowConflict where another planner went on, also when that other one was this call's own lost answer.
         """
-        operations = list[Operation]()
+        operations = [*also]
         for new in rows:
             outcome = Outcome.AWAITING_INSTALL if is_install(new.first) else Outcome.PENDING
             operations += [
