@@ -105,6 +105,15 @@ def says_nothing(broadcast_id: str) -> Problem:
     return Problem(HTTPStatus.CONFLICT, "no-message", "The broadcast has no message", detail, broadcast=broadcast_id)
 
 
+def is_digest(broadcast_id: str, digest: str) -> Problem:
+    """Each person got words of their own, so there are none to change or to send again."""
+    detail = (
+        f"broadcast {broadcast_id} is of the digest {digest!r}, in which each person got words of their own: it can "
+        "be recalled, but neither edited nor sent again"
+    )
+    return Problem(HTTPStatus.CONFLICT, "is-digest", "The broadcast is a digest", detail, broadcast=broadcast_id)
+
+
 def installs_not_set_up() -> Problem:
     """Herald has none of the app's ids."""
     detail = (

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from messages.answers import Answer, Links, json_answer
 from messages.bodies import read_document, with_key
 from messages.broadcast_api import known_id
-from messages.problems import already_ended, already_recalled, edited_meanwhile, says_nothing
+from messages.problems import already_ended, already_recalled, edited_meanwhile, is_digest, says_nothing
 from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
 from shared.audience_contract import FinalState
@@ -86,6 +86,8 @@ class Wishes:
     async def retry(self, broadcast_id: str, body: bytes, *, key_header: str | None, url: str) -> Answer:
         """Send the same message again to chosen recipients, as a broadcast of its own: 202 with that one."""
         source = await self._broadcasts.head(known_id(broadcast_id))
+        if source.digest:
+            raise is_digest(broadcast_id, source.digest)
         chosen = _read(body, key_header)
         request = BroadcastRequest(
             tenant=source.tenant,
@@ -112,6 +114,8 @@ class Wishes:
             broadcast = await self._broadcasts.head(known_id(broadcast_id))
             if broadcast.mode in SILENT:
                 raise says_nothing(broadcast_id)
+            if broadcast.digest and content is not None:
+                raise is_digest(broadcast_id, broadcast.digest)
             if broadcast.recalled:
                 raise already_recalled(broadcast_id)
             now = self._clock.now()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from send_worker.decisions import decide, decide_revision
 from send_worker.speaker import Speaker, Spoken
 from send_worker.witness import Witness
+from send_worker.wording import Wording
 from shared.domain.batches import Note
 from shared.domain.pacing import Slots, is_throttling
 from shared.errors import StorageError
@@ -58,7 +59,7 @@ class GroupPoster:
         witness: Witness,
         pacer: Pacer,
         clock: Clock,
-        activity: bytes,
+        wording: Wording,
     ) -> None:
         self._claim = claim
         self._heads = heads
@@ -67,7 +68,7 @@ class GroupPoster:
         self._witness = witness
         self._pacer = pacer
         self._clock = clock
-        self._activity = activity
+        self._wording = wording
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, group: Group) -> None:
@@ -144,10 +145,11 @@ class GroupPoster:
     async def _revise(self, group: Group, position: int) -> None:
         """Edit or take back a message that was sent."""
         broadcast, deliveries = self._claim.broadcast, self._claim.deliveries
+        recipient = deliveries.recipients[position]
         try:
             answer = await self._speaker.revise(
-                deliveries.recipients[position],
-                self._activity,
+                recipient,
+                self._wording(recipient),
                 tenant=broadcast.tenant,
                 conversation=deliveries.conversation(position),
                 activity_id=deliveries.activity_ids[position],
@@ -177,7 +179,7 @@ class GroupPoster:
         try:
             return await self._speaker.speak(
                 recipient,
-                self._activity,
+                self._wording(recipient),
                 tenant=broadcast.tenant,
                 conversation=conversation,
                 may_go_on=self._may_go_on,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from send_worker.batch_run import BatchRun
 from send_worker.group import GroupPoster
 from send_worker.outside import Outside
+from send_worker.wording import Wording, wording_of
 from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.modes import Mode
 from shared.nudging import Nudging
@@ -82,9 +83,9 @@ class Sender:
             return
         tenant.batches += 1
         try:
-            message = await self._heads.message(broadcast)
+            wording = wording_of(broadcast, await self._heads.message(broadcast))
             await self._walk.walk(
-                broadcast, number, stake=tenant.stake, begin=lambda claim: self._run(claim, tenant, message)
+                broadcast, number, stake=tenant.stake, begin=lambda claim: self._run(claim, tenant, wording)
             )
         finally:
             tenant.batches -= 1
@@ -115,7 +116,7 @@ class Sender:
             )
         return self._tenants[key]
 
-    def _run(self, claim: Claim, tenant: _Tenant, message: bytes) -> BatchRun:
+    def _run(self, claim: Claim, tenant: _Tenant, wording: Wording) -> BatchRun:
         poster = GroupPoster(
             claim,
             heads=self._heads,
@@ -124,7 +125,7 @@ class Sender:
             witness=tenant.outside.witness,
             pacer=tenant.pacer,
             clock=self._clock,
-            activity=message,
+            wording=wording,
         )
         return BatchRun(
             claim,

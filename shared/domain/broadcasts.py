@@ -76,6 +76,8 @@ class Broadcast:
     priority: Priority = Priority.NORMAL
     mode: Mode = Mode.SEND
     ramp: Ramp | None = None
+    digest: str = ""
+    """The name of the digest whose letters it sends; empty where all are told the same. Its content is a sheet."""
     lanes: LanePlan
     accepted_at: float
     starts_at: float = 0.0

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 
+import orjson
+
 from shared.domain.batches import Recipient
 from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, INSTALL_SIZE, install_size, is_install
 from shared.domain.recipients import kind_of
@@ -213,4 +215,6 @@ def portions(recipients: Iterable[Recipient], *, is_stranger: Callable[[Recipien
 def _weight(recipient: Recipient) -> int:
     """Upper bound of a packed recipient's bytes: its strings, plus punctuation."""
     strings = (recipient.key, recipient.conversation, recipient.member, recipient.group, recipient.service_url)
-    return sum(len(string.encode()) for string in strings) + 16
+    # A letter is JSON within JSON, so its quotes are escaped.
+    letter = len(orjson.dumps(recipient.letter)) if recipient.letter else 0
+    return sum(len(string.encode()) for string in strings) + letter + 16

@@ -36,6 +36,8 @@ def pack_broadcast(broadcast: Broadcast) -> dict[str, Value]:
     }
     if broadcast.mode is not Mode.SEND:
         values["mode"] = broadcast.mode.value
+    if broadcast.digest:
+        values["digest"] = broadcast.digest
     if broadcast.starts_at:
         values["starts_at"] = broadcast.starts_at
     if broadcast.ramp is not None:
@@ -57,6 +59,7 @@ def unpack_broadcast(row: Row) -> Broadcast:
         priority=Priority(str(values["priority"])),
         mode=Mode(str(values.get("mode", Mode.SEND))),
         ramp=_ramp(values),
+        digest=str(values.get("digest", "")),
         lanes=LanePlan(sends=int(values["lanes"]), installs=int(values.get("install_lanes", 0))),
         accepted_at=float(values["accepted_at"]),
         starts_at=float(values.get("starts_at", 0.0)),
@@ -123,7 +126,7 @@ def pack_new_batch(recipients: tuple[Recipient, ...], outcome: Outcome = Outcome
         "urls": urls,
         "to": [
             [one.key, one.conversation, one.member, urls.index(one.service_url), int(one.is_blocked)]
-            + ([one.group] if one.group else [])
+            + ([one.group, one.letter] if one.letter else [one.group] if one.group else [])
             for one in recipients
         ],
     }
@@ -161,11 +164,11 @@ def unpack_batch(row: Row, number: int) -> Batch:
                 key=key,
                 conversation=conversation,
                 member=member,
-                group="".join(group),
                 service_url=urls[url],
                 is_blocked=bool(is_blocked),
+                **dict(zip(("group", "letter"), rare, strict=False)),
             )
-            for key, conversation, member, url, is_blocked, *group in packed["to"]
+            for key, conversation, member, url, is_blocked, *rare in packed["to"]
         ),
         progress=Progress(
             outcomes=str(values["outcomes"]),

@@ -98,7 +98,7 @@ class Broadcasts:
         return codec.unpack_broadcast(row)
 
     async def content(self, broadcast_id: str, revision: int = 0) -> bytes:
-        """Read the activity as it was encoded for a revision."""
+        """Read the activity as it was encoded for a revision, or the sheet of a digest."""
         row = await self._table.get(broadcast_id, content_key(revision))
         if row is None:
             raise BroadcastNotFound(broadcast_id)

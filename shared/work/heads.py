@@ -80,7 +80,7 @@ class Heads:
         return broadcast.stopped_at(self._clock.now() + LAST_INTENT.total_seconds()) is not None
 
     async def message(self, broadcast: Broadcast) -> bytes:
-        """The encoded activity of the broadcast's revision; empty where that takes messages back."""
+        """The encoded activity of the broadcast's revision, or the sheet of a digest; empty for a recall."""
         if broadcast.recalled:
             return b""
         key = f"{broadcast.id}!{broadcast.revision}"

@@ -17,7 +17,9 @@ from shared.domain.outcomes import Outcome
 from shared.envelopes import Nudge, unpack_nudge
 from shared.errors import StorageUnavailable
 from shared.nudging import Nudging
+from shared.storage.broadcast_keys import HEAD
 from shared.storage.names import BROADCASTS
+from shared.storage.rows import merge
 from tests.twins.accepting import ALICE, CHANNEL, TENANT, House, a_document, as_json, user
 from tests.twins.storage import Call, Moment, fail_once, yielding
 
@@ -464,6 +466,29 @@ async def test_what_was_recalled_can_be_revised_no_more(desk: Desk, wish: str) -
     assert (answer.status, kind(answer), read(answer)["broadcast"]) == (409, "broadcast-recalled", broadcast_id)
     assert (await desk.house.broadcasts.head(broadcast_id)).revision == 1
     assert not desk.nudges()
+
+
+@pytest.mark.parametrize("wish", ["edit", "retry"])
+async def test_a_digest_can_be_neither_edited_nor_sent_again(desk: Desk, wish: str) -> None:
+    broadcast_id = await desk.accepted()
+    await desk.house.account.table(BROADCASTS).write(broadcast_id, [merge(HEAD, {"digest": "daily"})])
+
+    answer = await WISHES[wish](desk, broadcast_id)
+
+    assert (answer.status, kind(answer), read(answer)["broadcast"]) == (409, "is-digest", broadcast_id)
+    assert "'daily'" in read(answer)["detail"]
+    assert (await desk.house.broadcasts.head(broadcast_id)).revision == 0
+    assert not desk.nudges()
+
+
+async def test_a_digest_can_be_recalled(desk: Desk) -> None:
+    broadcast_id = await desk.accepted()
+    await desk.house.account.table(BROADCASTS).write(broadcast_id, [merge(HEAD, {"digest": "daily"})])
+
+    answer = await desk.recall(broadcast_id)
+
+    assert answer.status == 202
+    assert (await desk.house.broadcasts.head(broadcast_id)).recalled
 
 
 @pytest.mark.parametrize(

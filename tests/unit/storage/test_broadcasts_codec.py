@@ -1,6 +1,7 @@
 """How rows are packed: everything comes back as it was, and the largest of each fits into Azure's limits."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
-from shared.domain.lanes import LanePlan
+from shared.domain.digests import Item
+from shared.domain.lanes import BATCH_BYTES, LanePlan
+from shared.domain.letters import compose, pack_letter
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import LARGEST_RUN, Cursor, Phase, cut, portions
 from shared.storage import broadcast_rows as codec
@@ -24,7 +27,9 @@ recipients = st.builds(
     conversation=texts,
     member=texts,
     service_url=st.sampled_from(["https://a/", "https://b/"]),
+    group=st.just("") | texts,
     is_blocked=st.booleans(),
+    letter=st.just("") | texts,
 )
 notes = st.builds(
     Note,
@@ -65,6 +70,21 @@ def test_a_new_batch_comes_back_with_its_recipients_all_pending(people: tuple[Re
     batch = codec.unpack_batch(a_row(codec.pack_new_batch(people)), 7)
 
     assert batch == Batch(number=7, recipients=people, progress=Progress(outcomes="p" * len(people)), etag="e")
+
+
+@pytest.mark.parametrize(
+    ("rare", "packed"),
+    [
+        ({}, b'["k","c","m",0,0]'),
+        ({"group": "g"}, b'["k","c","m",0,0,"g"]'),
+        ({"letter": "[0,1]"}, b'["k","c","m",0,0,"","[0,1]"]'),
+        ({"group": "g", "letter": "[0,1]"}, b'["k","c","m",0,0,"g","[0,1]"]'),
+    ],
+)
+def test_what_few_recipients_have_costs_the_others_nothing(rare: dict[str, str], packed: bytes) -> None:
+    one = Recipient(key="k", conversation="c", member="m", service_url="https://a/", **rare)  # type: ignore[arg-type]
+
+    assert codec.pack_new_batch((one,))["recipients0"] == b'{"urls":["https://a/"],"to":[' + packed + b"]}"
 
 
 @given(st.lists(recipients, max_size=5).map(tuple), progresses)
@@ -123,6 +143,14 @@ def test_a_head_comes_back_as_it_was(
     pause: Values = {"paused": paused.value, "paused_at": 8.0} if paused else {}
 
     assert codec.unpack_broadcast(a_row({**codec.pack_broadcast(broadcast), **later, **pause})) == broadcast
+
+
+def test_only_the_head_of_a_digest_names_one() -> None:
+    plain = Broadcast(id="b", tenant="t", key="k", body_hash="h", lanes=LanePlan(sends=4), accepted_at=5.0)
+    digest = replace(plain, digest="daily")
+
+    assert codec.unpack_broadcast(a_row(codec.pack_broadcast(digest))) == digest
+    assert codec.pack_broadcast(digest).keys() - codec.pack_broadcast(plain).keys() == {"digest"}
 
 
 def unpacked(kind: str, keys: list[str]) -> tuple[list[str], int]:
@@ -190,6 +218,25 @@ def test_every_step_of_the_planner_fits_into_a_transaction(length: int, number: 
         _, (new,) = portion.step(longest)
         rows = [insert(batch_key(n), codec.pack_new_batch(batch)) for n, batch in enumerate(new.batches)]
         check_limits("b", [*rows, merge("cursor", codec.pack_cursor(longest), etag="e")])
+
+
+@pytest.mark.parametrize("text", ["x", "ü", "🔥", '"', "\\", "\x01"])
+@pytest.mark.parametrize("number", [1, 7, 200])
+def test_every_step_of_a_digest_fits_into_a_transaction(text: str, number: int) -> None:
+    own = [Item(title=text * 200, text=text * 1_000, link=text * 2_000, at=1.8e9)] * 20
+    letter = compose(own, [], now=0.0)
+    assert letter is not None
+    people = [
+        Recipient(key=f"user!{n}", conversation="c" * 200, service_url="https://smba.test/", letter=pack_letter(letter))
+        for n in range(number)
+    ]
+
+    for portion in portions(people, is_stranger=lambda _: False):
+        _, (new,) = portion.step(Cursor())
+        rows = [insert(batch_key(n), codec.pack_new_batch(batch)) for n, batch in enumerate(new.batches)]
+        check_limits("b", [*rows, merge("cursor", codec.pack_cursor(Cursor()), etag="e")])
+        sizes = [sum(len(piece) for piece in row.values.values() if isinstance(piece, bytes)) for row in rows]
+        assert max(sizes) <= BATCH_BYTES + 1_000
 
 
 def test_a_hundred_recipients_with_very_long_ids_fit_into_their_row_at_every_moment() -> None:
