@@ -1,0 +1,49 @@
+"""The largest sheet and the longest letters on Azurite, which counts a row as it travels: larger than Azure does."""
+
+from uuid import uuid4
+
+import pytest
+
+from shared.domain.batches import Recipient
+from shared.domain.broadcasts import Broadcast
+from shared.domain.digests import Item
+from shared.domain.lanes import LanePlan
+from shared.domain.letters import LARGEST_SHEET, compose, fill_sheet, pack_letter, pack_sheet, unpack_sheet
+from shared.domain.plans import Cursor, portions
+from shared.storage import names
+from shared.storage.broadcasts import Broadcasts
+from tests.twins.storage_servers import account_at
+
+pytestmark = pytest.mark.azurite
+
+
+async def test_the_largest_digest_is_stored_and_read_again(azurite: str) -> None:
+    account = account_at(azurite)
+    await account.ensure(tables=names.TABLES)
+    store, broadcast_id = Broadcasts(account.table(names.BROADCASTS)), uuid4().hex[:20]
+    sheet = fill_sheet("Daily", [Item(title=f"{n}", text='"🔥' * 500, at=float(n)) for n in range(1_000)])
+    letter = compose([Item(title=f"{n}", text='"🔥' * 500, at=float(n)) for n in range(20)], [], now=0.0)
+    assert letter is not None
+    people = [
+        Recipient(key=f"user!{n:04}", service_url="https://smba.test/", letter=pack_letter(letter)) for n in range(200)
+    ]
+    head = Broadcast(
+        id=broadcast_id, tenant="t", key="k", body_hash="h", digest="daily", lanes=LanePlan(sends=1), accepted_at=1.0
+    )
+
+    try:
+        await store.begin(head, content=pack_sheet(sheet), audience=b"{}", cursor=Cursor())
+        (portion, *_) = portions(people, is_stranger=lambda _: False)
+        held = await store.cursor(broadcast_id)
+        cursor, new = portion.step(held.cursor)
+        await store.step(broadcast_id, cursor, etag=held.etag, rows=new)
+
+        stored = await store.content(broadcast_id)
+        assert LARGEST_SHEET * 0.8 < len(stored) <= LARGEST_SHEET
+        assert unpack_sheet(stored) == sheet
+        assert (await store.head(broadcast_id)).digest == "daily"
+        batches = [await store.batch(broadcast_id, number) for number in range(cursor.batches)]
+        assert [one for batch in batches if batch for one in batch.recipients] == people[: cursor.recipients]
+        assert cursor.batches > 1
+    finally:
+        await account.close()
