@@ -15,6 +15,7 @@ from shared.ports import Clock, Queue, Table
 from shared.settings import read_settings
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.rows import Operation
 from tests.size.people import GeneratedPeople, key_of
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import TENANT
@@ -88,8 +89,9 @@ class _Told(Broadcasts):
         *,
         etag: str,
         rows: Sequence[NewBatches] = (),
+        also: Sequence[Operation] = (),
     ) -> str:
-        written = await super().step(broadcast_id, cursor, etag=etag, rows=rows)
+        written = await super().step(broadcast_id, cursor, etag=etag, rows=rows, also=also)
         self.planned = cursor.recipients
         self.tell("step", self.planned)
         return written
