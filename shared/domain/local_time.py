@@ -32,9 +32,14 @@ class UnknownZone(ValueError):
 
 def zone_named(name: str) -> ZoneInfo:
     """The time zone of an IANA name such as `Europe/Berlin`, capitals and all. Raises UnknownZone."""
-    if name not in _names():
+    if not is_zone(name):
         raise UnknownZone(name, _similar(name))
     return ZoneInfo(name)
+
+
+def is_zone(name: str) -> bool:
+    """Whether the IANA database has a time zone of this name."""
+    return name in _names()
 
 
 def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
