@@ -19,8 +19,8 @@ class Administration(Judge):
 
     # People and groups.
 
-    def change_people(self, people: Collection[Who] | None = None, **traits: bool) -> list[Person]:
-        """Change `licensed`, `enabled` or `policy_blocked` of people, or of all."""
+    def change_people(self, people: Collection[Who] | None = None, **traits: bool | str) -> list[Person]:
+        """Change some of `places.Traits`, such as `licensed` or `mailbox_zone`, of people, or of all."""
         unknown = traits.keys() - Traits.__optional_keys__
         if unknown:
             raise ValueError(f"A person has no {', '.join(sorted(unknown))} to change.")

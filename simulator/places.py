@@ -18,6 +18,8 @@ class Traits(TypedDict, total=False):
     licensed: bool
     enabled: bool
     policy_blocked: bool
+    mailbox: bool
+    mailbox_zone: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,7 +29,8 @@ class Person:
     `installed` says whether the person has the app in personal scope. A 1:1 chat is known since the bot was first in
     it, and open while the bot is in it; `refusal` is the code that a post to a closed chat gets. `graph_chat_id` is
     the same chat's id in Graph. `licensed`, `guest`, `enabled` and `policy_blocked` (the tenant's app permission policy
-    forbids the app) are what an administrator decides.
+    forbids the app) are what an administrator decides, and so is `mailbox`: whether it is in Exchange Online.
+    `mailbox_zone` is what its settings tell as time zone, to the letter; empty is Windows' name of `zone`.
     """
 
     tenant_id: str
@@ -48,6 +51,8 @@ class Person:
     guest: bool = False
     enabled: bool = True
     policy_blocked: bool = False
+    mailbox: bool = True
+    mailbox_zone: str = ""
 
     def open_chat(self) -> None:
         """The bot is in the 1:1 chat from now on."""

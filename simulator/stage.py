@@ -28,7 +28,7 @@ class Stage(Administration, Registration):
     # The directory.
 
     def add_people(self, count: int, **options: Any) -> list[Person]:
-        """Add people; options are `tenant_id`, `locales`, `zones`, `licensed`, `guest`, `enabled`, `policy_blocked`."""
+        """Add people; options are those of `Directory.add_people`, such as `zones`, and `places.Traits`."""
         return self.world.directory.add_people(count, **options)
 
     def add_person(self, **options: Any) -> Person:

@@ -65,5 +65,10 @@ def missing_roles(wanted: tuple[str, ...], present: frozenset[str], *, directory
     return GraphError(403, "Forbidden", text, inner="Forbidden")
 
 
+def mailbox_refused() -> GraphError:
+    """The token holds no role for mailboxes, as Outlook's part of Graph says it."""
+    return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+
+
 def throttled(retry_after: float) -> GraphError:
     return GraphError(429, "TooManyRequests", "Too many requests.", retry_after=retry_after)

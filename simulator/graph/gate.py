@@ -9,7 +9,7 @@ from aiohttp import web
 from simulator.calls import Answer
 from simulator.faults import Action
 from simulator.graph.call import Change, GraphCall
-from simulator.graph.errors import GraphError, missing_roles, throttled
+from simulator.graph.errors import GraphError, mailbox_refused, missing_roles, throttled
 from simulator.graph.rules import TELL_ABOVE, Admission, identity_cost
 from simulator.graph.table import Route, route_of
 from simulator.misbehaving import ConnectionBroken, suffer
@@ -68,6 +68,8 @@ class Gate:
         admission = self._admit(call, route)
         directory = route.rule == "identity"
         if not call.roles.intersection(route.roles):
+            if route.rule == "mailbox":
+                raise mailbox_refused()
             raise missing_roles(route.roles, call.roles, directory=directory)
         person = self.world.directory.person(call.params.get("user", ""))
         object_id = person.object_id if person is not None else None

@@ -25,6 +25,7 @@ CHANNELS = ("Channel.ReadBasic.All", "ChannelSettings.Read.All", "ChannelSetting
 TEAM_MEMBERS = ("TeamMember.Read.All", "TeamMember.ReadWrite.All", "Group.Read.All", "Directory.Read.All")
 USERS = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 GROUP = ("GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", "Directory.Read.All")
+MAILBOX = ("MailboxSettings.Read", "MailboxSettings.ReadWrite")
 MEMBERS = ("GroupMember.ReadBasic.All", *GROUP)
 
 CONSENTED = (
@@ -35,6 +36,7 @@ CONSENTED = (
     "GroupMember.Read.All",
     "User.Read.All",
     "Team.ReadBasic.All",
+    "MailboxSettings.Read",
 )
 """What a tenant's administrator has consented to unless told otherwise."""
 

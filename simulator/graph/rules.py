@@ -14,6 +14,7 @@ SUSTAINED_SHARE = 0.83
 # How long a rate between the sustained share and the limit is borne is not documented.
 SUSTAINED_BURST_S = 10.0
 IDENTITY_WINDOW_S = 10.0
+MAILBOX_WINDOW_S = 600.0
 TELL_ABOVE = 0.8
 BUCKETS_KEPT = 50_000
 
@@ -37,6 +38,8 @@ RULES: Mapping[str, Rule] = {
     "get": Rule(per_app=1500, per_tenant=30, per_resource={"chat": 1, "user": 1}),
     "post": Rule(per_app=300, per_tenant=30, per_resource={"chat": 1}),
     "delete": Rule(per_app=150, per_tenant=15, per_resource={"chat": 1}),
+    # 10,000 in ten minutes for one mailbox, all at once if need be; no limit for all of a tenant's is documented.
+    "mailbox": Rule(per_app=0, per_tenant=0, per_resource={"user": 10_000 / MAILBOX_WINDOW_S}),
     # Resource units per second: a large tenant has 8,000 in ten seconds. No limit over all tenants is kept.
     "identity": Rule(per_app=0, per_tenant=800),
 }
@@ -96,7 +99,8 @@ class GraphLimits:
         yield self._bucket(("app", rule), found.per_app, found.per_app, now)
         if resource is not None and resource[0] in found.per_resource:
             rate = found.per_resource[resource[0]]
-            yield self._bucket(("resource", rule, *resource), rate, rate, now)
+            depth = rate * MAILBOX_WINDOW_S if rule == "mailbox" else rate
+            yield self._bucket(("resource", rule, *resource), rate, depth, now)
 
     def _bucket(self, key: tuple[str, ...], rate: float, depth: float, now: float) -> Bucket:
         bucket = self._buckets.get(key)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.calls import Answer
-from simulator.graph import apps, catalogs, groups, roles, teams, users
+from simulator.graph import apps, catalogs, groups, mailboxes, roles, teams, users
 from simulator.graph.call import GraphCall
 from simulator.graph.errors import GraphError, bad_request
 from simulator.world import World
@@ -57,6 +57,7 @@ ROUTES: tuple[Route, ...] = (
     _get("teams/{team}", "team", "get", roles.TEAM, teams.team),
     _get("teams/{team}/channels", "channels", "get_channels", roles.CHANNELS, teams.channels),
     _get("teams/{team}/members", "team_members", "get_members", roles.TEAM_MEMBERS, teams.members),
+    _get("users/{user}/mailboxSettings/timeZone", "mailbox", "mailbox", roles.MAILBOX, mailboxes.time_zone),
     _identity("users", "users", 2, roles.USERS, users.users),
     _identity("users/$count", "users_count", 2, roles.USERS, users.users_count),
     _identity("users/{user}", "user", 1, roles.USERS, users.user),

@@ -53,6 +53,15 @@ def test_one_resource_has_a_rate_of_its_own(rule: str, resource: tuple[str, str]
     assert admitted(GraphLimits(), rule, 30, now=0, resource=resource) == rate
 
 
+def test_one_mailbox_takes_ten_thousand_requests_in_ten_minutes_and_all_together_any_number() -> None:
+    limits = GraphLimits()
+
+    assert admitted(limits, "mailbox", 10_005, now=0, resource=("user", "1")) == 10_000
+    assert admitted(limits, "mailbox", 100, now=0, resource=("user", "1")) == 0
+    assert admitted(limits, "mailbox", 10_000, now=601, resource=("user", "1")) == pytest.approx(9_900, abs=20)
+    assert sum(admitted(limits, "mailbox", 1, now=0, resource=("user", str(one))) for one in range(2, 5_002)) == 5_000
+
+
 def test_refused_requests_accrue() -> None:
     patient, hasty = GraphLimits(), GraphLimits()
     admitted(patient, "delete_installed", 15, now=0)
