@@ -50,6 +50,8 @@ class Settings(Identity, BaseSettings):
     """The Teams app's id in its manifest."""
     scopes: Annotated[frozenset[Scope], Field(alias="HERALD_INSTALL_SCOPES")] = frozenset({Scope.PERSONAL})
     sign_in_names: Annotated[bool | None, Field(alias="HERALD_SIGN_IN_NAMES")] = None
+    mailbox_zones: Annotated[bool, Field(alias="HERALD_MAILBOX_ZONES")] = False
+    """Whether people's time zones are read from their mailboxes where nothing else tells them."""
     retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
     service_url_override: Annotated[str, Field(alias="HERALD_SERVICE_URL")] = ""

@@ -12,6 +12,7 @@ from shared.errors import TokenRefused
 from shared.graph.protocol import Request, Response
 
 CATALOG_ID = "c0ffee00-0000-0000-0000-000000000001"
+ABOUT = ("chat", "upgrade", "installedApps", "teamsApps", "mailboxSettings")
 Rule = Callable[[Request, str], Response | None]
 """Asked with a request and its holder: an answer in place of the true one, or None."""
 
@@ -39,6 +40,8 @@ class MemoryGraph:
         self.newest = "1.0.0"
         self.teams: dict[str, str] = {}
         """Teams' ids of teams by the ids of their groups."""
+        self.mailbox_zones: dict[str, str] = {}
+        """What people's mailboxes tell as their zones; who is not there has no mailbox."""
         self.requests: Counter[str] = Counter()
         """Requests by method and what they are about."""
         self.rule = rule
@@ -80,19 +83,26 @@ class MemoryGraph:
         if request.path.endswith("?$select=internalId"):
             return self._team(request, holder)
         steps = request.path.partition("?")[0].split("/")
-        about = next(what for what in ("chat", "upgrade", "installedApps", "teamsApps") if what in steps)
+        about = next(what for what in ABOUT if what in steps)
         self.requests[f"{request.method} {about}"] += 1
         ruled = self.rule(request, holder) if self.rule else None
         if ruled is not None:
             return ruled
-        if about == "chat":
-            return Response(status=200, body={"id": f"19:{holder}_bot@unq.gbl.spaces"})
-        if about == "teamsApps":
-            return Response(status=200, body={"value": [{"appDefinitions": [{"version": self.newest}]}]})
+        if about in ("chat", "teamsApps", "mailboxSettings"):
+            return self._read(about, holder)
         if about == "upgrade":
             self.versions[holder] = self.newest
             return Response(status=204)
         return {"GET": self._list, "POST": self._install, "DELETE": self._remove}[request.method](holder)
+
+    def _read(self, about: str, holder: str) -> Response:
+        if about == "chat":
+            return Response(status=200, body={"id": f"19:{holder}_bot@unq.gbl.spaces"})
+        if about == "teamsApps":
+            return Response(status=200, body={"value": [{"appDefinitions": [{"version": self.newest}]}]})
+        if holder not in self.mailbox_zones:
+            return refusal(404, "MailboxNotEnabledForRESTAPI")
+        return Response(status=200, body={"value": self.mailbox_zones[holder]})
 
     def _install(self, holder: str) -> Response:
         if holder in self._shown_at:

@@ -212,6 +212,11 @@ def test_names_are_taken_where_graph_is_set_up(given: dict[str, str | None], tak
     assert a_setting(**given).takes_names is takes
 
 
+def test_mailboxes_are_asked_for_zones_only_where_that_is_turned_on() -> None:
+    assert a_setting().mailbox_zones is False
+    assert a_setting(HERALD_MAILBOX_ZONES="true").mailbox_zones is True
+
+
 def test_graphs_pace_is_lifted_by_its_own_setting_alone() -> None:
     assert a_setting(HERALD_PACE="unlimited").graph_pacing is GraphPacing.DOCUMENTED
     assert a_setting(HERALD_GRAPH_PACE="unlimited").graph_pacing is GraphPacing.UNLIMITED
