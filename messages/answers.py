@@ -33,7 +33,7 @@ def instant(seconds: float | None) -> str | None:
 
 
 _ROOTS = frozenset(
-    {"broadcasts", "audiences", "schedules", "installs", "rejections", "people", "reachability", "poison"}
+    {"broadcasts", "audiences", "schedules", "installs", "rejections", "people", "reachability", "poison", "digests"}
 )
 
 
@@ -82,6 +82,10 @@ class Links:
     def schedule(self, schedule_id: str) -> str:
         """One schedule."""
         return self._address(f"schedules/{schedule_id}", {})
+
+    def digest_items(self, digest: str, **query: str | int) -> str:
+        """What waits for a digest."""
+        return self._address(f"digests/{digest}/items", query)
 
     def rejections(self, **query: str | int) -> str:
         """The list of rejections."""

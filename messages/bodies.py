@@ -24,11 +24,15 @@ def with_key(document: dict[str, Any], header: str | None) -> tuple[dict[str, An
     """Put the header's key where the document has none; a fault where the two contradict each other."""
     if header is None:
         return document, []
-    # The header's draft has a quoted string, and most callers send a bare one.
-    key = header.strip().removeprefix('"').removesuffix('"')
+    key = key_in(header)
     if document.get("key") is None:
         return {**document, "key": key}, []
     if document["key"] == key:
         return document, []
     detail = "the header Idempotency-Key names another key: give one of the two, or the same twice"
     return document, [Fault(pointer="/key", detail=detail)]
+
+
+def key_in(header: str) -> str:
+    """The key in a header `Idempotency-Key`. Its draft has a quoted string, and most callers send a bare one."""
+    return header.strip().removeprefix('"').removesuffix('"')

@@ -9,12 +9,16 @@ from messages.audience_estimate import AudienceEstimate
 from messages.bot import HeraldBot
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.digest_api import DigestApi
+from messages.digest_requests import DigestRequests
 from messages.directory_counts import DirectoryCounts
 from messages.install_api import InstallApi
+from messages.item_intake import ItemIntake
 from messages.people_api import PeopleApi
 from messages.person_reports import PersonReports
 from messages.poison import PoisonKeeper
 from messages.poison_api import PoisonApi
+from messages.rejecting import Rejecting
 from messages.replay import Replay
 from messages.reports import Reports
 from messages.schedule_api import ScheduleApi
@@ -156,6 +160,35 @@ def schedule_api(app: App) -> ScheduleApi:
     )
 
 
+def item_intake(app: App) -> ItemIntake:
+    """What takes up items for digests, for both doors."""
+    return ItemIntake(
+        app.digest_items,
+        snapshots=app.snapshots,
+        clock=app.clock,
+        tenants=app.settings.tenants,
+        takes_names=app.settings.takes_names,
+    )
+
+
+def digest_api(app: App) -> DigestApi:
+    """What answers services that drop items by HTTP, and who looks at what waits."""
+    return DigestApi(
+        app.digest_items,
+        app.part(item_intake),
+        clock=app.clock,
+        tenants=app.settings.tenants,
+        new_key=lambda: uuid4().hex,
+    )
+
+
+def digest_requests(app: App) -> DigestRequests:
+    """What takes items from the queue."""
+    return DigestRequests(
+        app.part(item_intake), Rejecting(app.rejections, clock=app.clock, tenants=app.settings.tenants)
+    )
+
+
 def waking(app: App) -> Waking:
     """What wakes a tenant's broadcasts."""
     return Waking(app.broadcasts, app.directory, app.nudging)
@@ -163,7 +196,13 @@ def waking(app: App) -> Waking:
 
 def poison_keeper(app: App) -> PoisonKeeper:
     """What takes poison."""
-    return PoisonKeeper(app.poison, requests=app.part(broadcast_requests), broadcasts=app.broadcasts, clock=app.clock)
+    return PoisonKeeper(
+        app.poison,
+        requests=app.part(broadcast_requests),
+        items=app.part(digest_requests),
+        broadcasts=app.broadcasts,
+        clock=app.clock,
+    )
 
 
 def poison_api(app: App) -> PoisonApi:
@@ -171,6 +210,7 @@ def poison_api(app: App) -> PoisonApi:
     replay = Replay(
         app.poison,
         requests=app.part(broadcast_requests),
+        items=app.part(digest_requests),
         broadcasts=app.broadcasts,
         nudging=app.nudging,
         queues={PLAN_QUEUE: app.plans, SEND_QUEUE: app.sends, INSTALL_QUEUE: app.installs},

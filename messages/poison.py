@@ -1,17 +1,18 @@
 """What arrives in poison queues is kept, with why, and logged: it means a bug, or an app that is not set up.
 
-A nudge holds nothing, so nothing is lost with it; a request is all that there is of a broadcast.
+A nudge holds nothing, so nothing is lost with it; a request is all that there is of a broadcast, or of an item.
 """
 
 import logging
 
 from messages.broadcast_api import known_id
 from messages.broadcast_requests import BroadcastRequests
+from messages.digest_requests import DigestRequests
 from shared.envelopes import unpack_nudge
 from shared.errors import BroadcastNotFound, InvalidRequest
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
-from shared.storage.names import BROADCAST_QUEUE, INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
+from shared.storage.names import BROADCAST_QUEUE, DIGEST_ITEM_QUEUE, INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
 from shared.storage.poison import PoisonMessage, PoisonMessages
 from shared.telemetry import log_event
 
@@ -20,6 +21,7 @@ FUNCTIONS = {
     PLAN_QUEUE: "plan",
     SEND_QUEUE: "send",
     INSTALL_QUEUE: "install",
+    DIGEST_ITEM_QUEUE: "digest_item",
 }
 """The queues whose messages may turn out to be poison, and the functions that fail then."""
 
@@ -30,17 +32,27 @@ class PoisonKeeper:
     """Keeps poison. A request is also recorded among the rejections, where its caller looks."""
 
     def __init__(
-        self, messages: PoisonMessages, *, requests: BroadcastRequests, broadcasts: Broadcasts, clock: Clock
+        self,
+        messages: PoisonMessages,
+        *,
+        requests: BroadcastRequests,
+        items: DigestRequests,
+        broadcasts: Broadcasts,
+        clock: Clock,
     ) -> None:
         self._messages = messages
-        self._requests = requests
+        self._doors: dict[str, BroadcastRequests | DigestRequests] = {
+            BROADCAST_QUEUE: requests,
+            DIGEST_ITEM_QUEUE: items,
+        }
         self._broadcasts = broadcasts
         self._clock = clock
 
     async def receive(self, queue: str, body: bytes, *, message_id: str) -> None:
         """Keep a message that was for this queue; once, however often it comes."""
-        if queue == BROADCAST_QUEUE:
-            rejection = await self._requests.receive_poison(body, message_id=message_id)
+        door = self._doors.get(queue)
+        if door is not None:
+            rejection = await door.receive_poison(body, message_id=message_id)
             why = rejection.faults[0].detail
         else:
             why = await self._why(queue, body)

@@ -13,6 +13,7 @@ from shared.errors import (
     HeraldError,
     InvalidRequest,
     KeyReused,
+    ReceiptReused,
     ScheduleNotFound,
     SettingsError,
     StorageUnavailable,
@@ -194,6 +195,10 @@ def _key_reused(error: KeyReused) -> Problem:
     )
 
 
+def _receipt_reused(error: ReceiptReused) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, "key-reused", "The key was used before", str(error))
+
+
 def _not_found(_: BroadcastNotFound) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", "No such broadcast", "no broadcast has this id")
 
@@ -220,6 +225,7 @@ _PROBLEMS: dict[type[HeraldError], Callable[[Any], Problem]] = {
     Problem: lambda problem: problem,
     InvalidRequest: _broken_contract,
     KeyReused: _key_reused,
+    ReceiptReused: _receipt_reused,
     BroadcastNotFound: _not_found,
     ScheduleNotFound: _no_schedule,
     StorageUnavailable: _unavailable,

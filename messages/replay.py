@@ -1,7 +1,8 @@
 """Replay: what was set aside is tried again, at an operator's word, and forgotten only once that is written down.
 
-A nudge goes back into its queue, a request is accepted (or recorded as a rejection, with what is wrong with it), and
-a parked batch is worked on as leftovers that are due now. To replay twice does no more than to replay once.
+A nudge goes back into its queue, a request is accepted, an item of a digest is kept (or either is recorded as a
+rejection, with what is wrong with it), and a parked batch is worked on as leftovers that are due now. To replay twice
+does no more than to replay once.
 """
 
 import logging
@@ -10,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from messages.broadcast_requests import BroadcastRequests
+from messages.digest_requests import DigestRequests
 from messages.problems import Problem
 from shared.acceptance import Accepted
 from shared.envelopes import read_json_object
@@ -17,6 +19,8 @@ from shared.errors import InvalidRequest, RowConflict
 from shared.nudging import Nudging
 from shared.ports import Clock, Queue
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.digest_items import NewItem
+from shared.storage.names import DIGEST_ITEM_QUEUE
 from shared.storage.poison import PoisonMessage, PoisonMessages
 from shared.telemetry import log_event
 
@@ -34,6 +38,7 @@ class Replay:
         messages: PoisonMessages,
         *,
         requests: BroadcastRequests,
+        items: DigestRequests,
         broadcasts: Broadcasts,
         nudging: Nudging,
         queues: Mapping[str, Queue],
@@ -41,6 +46,7 @@ class Replay:
     ) -> None:
         self._messages = messages
         self._requests = requests
+        self._items = items
         self._broadcasts = broadcasts
         self._nudging = nudging
         self._queues = queues
@@ -78,6 +84,8 @@ class Replay:
     async def _replay(self, message: PoisonMessage) -> dict[str, Any]:
         if message.queue in self._queues:
             outcome = await self._put_again(message)
+        elif message.queue == DIGEST_ITEM_QUEUE:
+            outcome = await self._keep_item(message)
         else:
             outcome = await self._accept(message)
         if outcome["result"] != "kept":
@@ -99,6 +107,12 @@ class Replay:
         answer = await self._requests.receive(message.body, message_id=message.message_id)
         if isinstance(answer, Accepted):
             return {"result": "accepted", "broadcast": answer.broadcast_id}
+        return {"result": "rejected"}
+
+    async def _keep_item(self, message: PoisonMessage) -> dict[str, Any]:
+        answer = await self._items.receive(message.body, message_id=message.message_id)
+        if isinstance(answer, NewItem):
+            return {"result": "accepted", "item": answer.id}
         return {"result": "rejected"}
 
     async def _check_open(self, broadcast_id: str) -> None:

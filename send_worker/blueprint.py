@@ -4,7 +4,7 @@ import logging
 
 import azure.functions as func
 
-from send_worker.pipeline import Pipeline, build_lost_due_rows, build_pipeline, build_retention
+from send_worker.pipeline import Pipeline, build_lost_due_rows, build_old_items, build_pipeline, build_retention
 from shared.composition import compose
 from shared.envelopes import read_nudge
 from shared.storage.names import PLAN_QUEUE, SEND_QUEUE
@@ -33,6 +33,7 @@ async def clean_up(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a run th
     """Remove every ten minutes what has ended longer ago than it is kept, and look for what the tick cannot see."""
     app = await compose()
     await app.part(build_lost_due_rows).run()
+    await app.part(build_old_items).run()
     await app.part(build_retention).run()
 
 

@@ -12,6 +12,7 @@ from send_worker.due_schedules import DueSchedules
 from send_worker.emitting import Emitting
 from send_worker.lost_due_rows import LostDueRows
 from send_worker.named_conversations import NamedConversations
+from send_worker.old_items import OldItems
 from send_worker.outside import sandbox, teams
 from send_worker.plan_steps import PlanSteps
 from send_worker.planner import Planner
@@ -95,6 +96,11 @@ def _build_pages(app: App) -> AudiencePages:
 def build_lost_due_rows(app: App) -> LostDueRows:
     """Build what looks for schedules that the tick cannot see."""
     return LostDueRows(app.schedules, clock=app.clock, tenants=app.settings.tenants)
+
+
+def build_old_items(app: App) -> OldItems:
+    """Build what removes items that no digest took."""
+    return OldItems(app.digest_items, clock=app.clock, tenants=app.settings.tenants)
 
 
 def build_retention(app: App) -> Retention:

@@ -13,7 +13,7 @@ from shared.errors import BroadcastNotFound, StorageUnavailable
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory, Entry
-from shared.storage.names import BROADCAST_QUEUE, INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
+from shared.storage.names import BROADCAST_QUEUE, DIGEST_ITEM_QUEUE, INSTALL_QUEUE, PLAN_QUEUE, SEND_QUEUE
 from shared.storage.poison import PoisonMessages
 from shared.storage.rejections import UNKNOWN_TENANT, Rejections
 from shared.telemetry import log_event
@@ -57,7 +57,7 @@ class Retention:
         try:
             for tenant in (*self._tenants, UNKNOWN_TENANT):
                 await self._clear(partial(self._rejections.remove_before, tenant, before=before))
-            for queue in (BROADCAST_QUEUE, PLAN_QUEUE, SEND_QUEUE, INSTALL_QUEUE):
+            for queue in (BROADCAST_QUEUE, PLAN_QUEUE, SEND_QUEUE, INSTALL_QUEUE, DIGEST_ITEM_QUEUE):
                 await self._clear(partial(self._poison.remove_before, queue, before=before))
             for tenant in self._tenants:
                 await self._clear_broadcasts(tenant, before)

@@ -28,6 +28,7 @@ from shared.storage.account import StorageAccount
 from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
+from shared.storage.digest_items import DigestItems
 from shared.storage.directory import Directory
 from shared.storage.installations import Installations
 from shared.storage.pace import SANDBOX_ROW, PaceRows
@@ -72,6 +73,7 @@ class App:
     audiences: Audiences
     snapshots: Snapshots
     schedules: Schedules
+    digest_items: DigestItems
     sends: Queue
     plans: Queue
     installs: Queue
@@ -159,6 +161,7 @@ def assemble(
         audiences=audiences,
         snapshots=snapshots,
         schedules=Schedules(account.table(names.SCHEDULES)),
+        digest_items=DigestItems(account.table(names.DIGESTS)),
         sends=sends,
         plans=plans,
         installs=installs,

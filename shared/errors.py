@@ -4,6 +4,7 @@
     ├── SettingsError               an operator mends a setting
     ├── InvalidRequest              the caller mends the request: every fault by JSON pointer
     ├── KeyReused                   the caller picks another idempotency key
+    ├── ReceiptReused               likewise
     ├── BroadcastNotFound           the caller asks for another id
     ├── ScheduleNotFound            likewise
     ├── ActivityRefused             the door answers with `status` and no reason
@@ -57,6 +58,13 @@ class KeyReused(HeraldError):
     def __init__(self, broadcast_id: str) -> None:
         super().__init__(f"this key was used with another body, by broadcast {broadcast_id}; use another key")
         self.broadcast_id = broadcast_id
+
+
+class ReceiptReused(HeraldError):
+    """The receipt of a request for a digest was used before, with another item."""
+
+    def __init__(self) -> None:
+        super().__init__("this key was used with another item; use another key")
 
 
 class BroadcastNotFound(HeraldError):

@@ -166,13 +166,13 @@ def read_moment(value: str) -> datetime | None:
         return None
 
 
-def life_span(value: str) -> str:
-    """A duration for which a broadcast can live."""
+def life_span(value: str, *, longest: timedelta = LONGEST_LIFE) -> str:
+    """A duration for which something can live: a broadcast, unless another longest one is given, in whole days."""
     life = read_duration(value)
     if life is None:
         raise wrong("this must be an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as PT4H or P1D")
-    if not timedelta() < life <= LONGEST_LIFE:
-        raise wrong("this must be longer than nothing and at most P7D")
+    if not timedelta() < life <= longest:
+        raise wrong(f"this must be longer than nothing and at most P{longest.days}D")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Ids: time-ordered for broadcasts, by its key for a schedule."""
+"""Ids: time-ordered for broadcasts, by their keys for schedules and for items of digests."""
 
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,12 +26,21 @@ def occurrence_key(*, schedule: str, at: float) -> str:
 
 def schedule_id(*, tenant: str, key: str) -> str:
     """The id of the schedule that a tenant's key stands for: 20 characters of a hash (100 bits)."""
-    return _base32(int.from_bytes(sha256(f"{tenant}!{key}".encode()).digest()[:13], "big"), 20)
+    return _hashed(f"{tenant}!{key}")
+
+
+def item_id(name: str) -> str:
+    """The id of the item that a key, or the receipt of a request, stands for: likewise."""
+    return _hashed(name)
 
 
 def newest_first(now: float) -> str:
     """A key part by which later instants sort first: tables only read upwards."""
     return f"{_LATEST_MS - int(now * 1000):013d}"
+
+
+def _hashed(name: str) -> str:
+    return _base32(int.from_bytes(sha256(name.encode()).digest()[:13], "big"), 20)
 
 
 def _base32(number: int, width: int) -> str:

@@ -23,11 +23,13 @@ _MOST_FAULT_BYTES = 200 * 1024
 
 
 class RejectionSource(StrEnum):
-    """What brought the request: a queue, or a schedule's occurrence."""
+    """What brought the request: a queue, a schedule's occurrence, or the queue of digests' items."""
 
     QUEUE = "queue"
     POISON = "queue-poison"
     SCHEDULE = "schedule"
+    DIGEST_ITEM = "digest-item"
+    DIGEST_ITEM_POISON = "digest-item-poison"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

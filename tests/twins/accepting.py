@@ -8,6 +8,9 @@ import orjson
 
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.digest_requests import DigestRequests
+from messages.item_intake import ItemIntake
+from messages.rejecting import Rejecting
 from messages.reports import Reports
 from shared.acceptance import Acceptance
 from shared.domain.batches import Recipient
@@ -20,6 +23,7 @@ from shared.storage import names
 from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
+from shared.storage.digest_items import DigestItems
 from shared.storage.directory import Directory
 from shared.storage.installations import Installations
 from shared.storage.pace import PaceRows
@@ -88,6 +92,8 @@ class House:
         self.conversations = Conversations(self.account.table(names.CONVERSATIONS))
         self.audiences = Audiences(self.account.table(names.AUDIENCES))
         self.schedules = Schedules(self.account.table(names.SCHEDULES))
+        self.digest_items = DigestItems(self.account.table(names.DIGESTS))
+        self.snapshots = Snapshots(self.audiences, self.broadcasts)
         self.search = RecipientSearch(self.account.table(names.BROADCASTS))
         self.sends, self.plans = self.account.queue(names.SEND_QUEUE), self.account.queue(names.PLAN_QUEUE)
         self.pacers = Pacers(PaceRows(self.account.table(names.PACE)), ceiling=pace, clock=self.account.clock)
@@ -97,7 +103,7 @@ class House:
         self.acceptance = Acceptance(
             broadcasts=self.broadcasts,
             directory=self.directory,
-            snapshots=Snapshots(self.audiences, self.broadcasts),
+            snapshots=self.snapshots,
             lookup=self.lookup,
             sends=self.sends,
             plans=self.plans,
@@ -107,6 +113,10 @@ class House:
         )
         self.requests = BroadcastRequests(
             acceptance=self.acceptance, rejections=self.rejections, clock=self.account.clock, tenants=tenants
+        )
+        self.intake = ItemIntake(self.digest_items, snapshots=self.snapshots, clock=self.account.clock, tenants=tenants)
+        self.item_requests = DigestRequests(
+            self.intake, Rejecting(self.rejections, clock=self.account.clock, tenants=tenants)
         )
         self.reports = Reports(
             self.broadcasts,

@@ -32,10 +32,17 @@ class Desk:
         self.house = house = House()
         clock = house.account.clock
         self.queues = {name: house.account.queue(name) for name in NUDGES}
-        self.keeper = PoisonKeeper(house.poison, requests=house.requests, broadcasts=house.broadcasts, clock=clock)
+        self.keeper = PoisonKeeper(
+            house.poison,
+            requests=house.requests,
+            items=house.item_requests,
+            broadcasts=house.broadcasts,
+            clock=clock,
+        )
         self.replay = Replay(
             house.poison,
             requests=house.requests,
+            items=house.item_requests,
             broadcasts=house.broadcasts,
             nudging=Nudging(
                 house.broadcasts,

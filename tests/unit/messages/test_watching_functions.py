@@ -82,7 +82,7 @@ def test_every_poison_queue_has_a_function_that_takes_bytes(functions: dict[str,
     assert {name: one["queueName"] for name, one in queues.items()} == QUEUES
     assert {one["dataType"] for one in queues.values()} == {func.DataType.BINARY}
     poison = {name for name in names.QUEUES if name.endswith("-poison")}
-    assert poison == {*QUEUES.values(), names.BROADCAST_POISON_QUEUE}
+    assert poison == {*QUEUES.values(), names.BROADCAST_POISON_QUEUE, names.DIGEST_ITEM_POISON_QUEUE}
 
 
 @pytest.mark.parametrize("name", ADDRESSES)

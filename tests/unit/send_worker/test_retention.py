@@ -208,7 +208,7 @@ async def test_rejections_and_poison_of_that_time_go_too() -> None:
                 message_id=f"m{number}",
             )
             await house.rejections.record(rejection)
-    for queue in ("sends", "plans", "broadcasts", "installs"):
+    for queue in ("sends", "plans", "broadcasts", "installs", "digest-items"):
         for number in range(60):
             message = PoisonMessage(
                 queue=queue, at=house.now - 91 * DAY, message_id=f"{number}", why="a bug", body=b"{}"
@@ -218,8 +218,8 @@ async def test_rejections_and_poison_of_that_time_go_too() -> None:
 
     await a_retention(house).run()
 
-    left, _ = await house.poison.page(["sends", "plans", "broadcasts", "installs"], limit=100)
-    assert [one.message_id for one in left] == ["x"] * 4
+    left, _ = await house.poison.page(["sends", "plans", "broadcasts", "installs", "digest-items"], limit=100)
+    assert [one.message_id for one in left] == ["x"] * 5
     page = await house.rejections.page([TENANT, UNKNOWN_TENANT], limit=10)
     assert [one.message_id for one in page.rejections] == ["m2", "m2"]
 
