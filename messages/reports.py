@@ -90,6 +90,7 @@ class Reports:
             "delivery": broadcast.delivery,
             "priority": broadcast.priority,
             "mode": broadcast.mode,
+            "digest": broadcast.digest or None,
             "ramp": _ramp(broadcast, cursor),
             "rehearsal": await self._rehearsal(broadcast, cursor),
             "planned": cursor.is_finished,

@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from send_worker.digesting import Digesting
 from send_worker.plan_steps import PlanSteps
-from send_worker.walks import Lookup, walk_run
+from send_worker.walks import Lookup, Walk, walk_run
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.lanes import BATCH_SIZE
@@ -30,6 +31,7 @@ class Emitting:
         store: Broadcasts,
         *,
         steps: PlanSteps,
+        digesting: Digesting,
         lookup: Lookup,
         nudging: Nudging,
         clock: Clock,
@@ -37,6 +39,7 @@ class Emitting:
     ) -> None:
         self._store = store
         self._steps = steps
+        self._digesting = digesting
         self._lookup = lookup
         self._nudging = nudging
         self._clock = clock
@@ -47,7 +50,7 @@ class Emitting:
 
         `until` is by the process's monotonic clock.
         """
-        walk = await walk_run(broadcast, held.cursor, runs=self._store.runs, lookup=self._lookup)
+        walk = await self._walk(broadcast, held.cursor)
         is_late = False
         while not walk.is_through:
             broadcast = await self._store.head(broadcast.id)
@@ -59,10 +62,17 @@ class Emitting:
                 return await self._steps.step(broadcast.id, held, replace(held.cursor, phase=Phase.RAMP))
             recipients = await walk.ahead(MOST_AHEAD if room is None else min(room, MOST_AHEAD))
             for portion in self._portions(broadcast, recipients):
-                held = await self._write(broadcast, held, portion)
+                held = await self._write(broadcast, held, portion, walk)
             is_late = monotonic() > until
-        done = replace(held.cursor, phase=Phase.COLLECT, after="")
-        return await self._steps.step(broadcast.id, held, done)
+        if broadcast.digest:
+            await self._digesting.settle(broadcast, held.cursor)
+            return await self._steps.step(broadcast.id, held, replace(held.cursor, phase=Phase.FINISHED))
+        return await self._steps.step(broadcast.id, held, replace(held.cursor, phase=Phase.COLLECT, after=""))
+
+    async def _walk(self, broadcast: Broadcast, cursor: Cursor) -> Walk:
+        if broadcast.digest:
+            return await self._digesting.walk(broadcast, cursor)
+        return await walk_run(broadcast, cursor, runs=self._store.runs, lookup=self._lookup)
 
     def _room(self, broadcast: Broadcast, cursor: Cursor) -> int | None:
         """How many recipients may be planned now: in a slow start at most its first people."""
@@ -73,7 +83,7 @@ class Emitting:
         scopes = self._scopes if broadcast.lanes.installs else ()
         return portions(recipients, is_stranger=partial(needs_installer, scopes=scopes, mode=broadcast.mode))
 
-    async def _write(self, broadcast: Broadcast, held: Held, portion: Portion) -> Held:
+    async def _write(self, broadcast: Broadcast, held: Held, portion: Portion, walk: Walk) -> Held:
         """Write rows and the cursor's step, then nudge the lanes that wait for one of the rows.
 
         A dry run only counts: where no row is, nothing can be sent.
@@ -83,7 +93,8 @@ class Emitting:
             prospects = add_prospects(step.prospects, portion.recipients)
             counted = replace(held.cursor, recipients=step.recipients, after=step.after, prospects=prospects)
             return await self._steps.step(broadcast.id, held, counted)
-        stepped = await self._steps.step(broadcast.id, held, step, rows)
+        stepped = await self._steps.step(broadcast.id, held, step, rows, also=walk.beside(portion.recipients))
+        await walk.behind(portion.recipients)
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
         for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):
             if step.holds(lane.batch) and not held.cursor.holds(lane.batch):

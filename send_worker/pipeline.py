@@ -7,6 +7,7 @@ from send_worker.closing import Closing
 from send_worker.collecting import Collecting
 from send_worker.connector_calls import ConnectorCalls
 from send_worker.counting import Counting
+from send_worker.digesting import Digesting
 from send_worker.directory_pages import DirectoryPages
 from send_worker.due_schedules import DueSchedules
 from send_worker.emitting import Emitting
@@ -40,14 +41,25 @@ def build_pipeline(app: App) -> Pipeline:
     """Build the pipeline of an app."""
     store, clock = app.broadcasts, app.clock
     steps = PlanSteps(store)
+    digesting = Digesting(
+        store,
+        items=app.digest_items,
+        turns=app.digest_turns,
+        snapshots=app.snapshots,
+        steps=steps,
+        lookup=app.lookup,
+        clock=clock,
+    )
     return Pipeline(
         planner=Planner(
             store,
             steps=steps,
             collecting=Collecting(store.runs, _build_pages(app), clock),
+            digesting=digesting,
             emitting=Emitting(
                 store,
                 steps=steps,
+                digesting=digesting,
                 lookup=app.lookup,
                 nudging=app.nudging,
                 clock=clock,

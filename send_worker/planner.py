@@ -10,6 +10,7 @@ from dataclasses import replace
 from send_worker.closing import Closing
 from send_worker.collecting import Collecting
 from send_worker.counting import Counting
+from send_worker.digesting import Digesting
 from send_worker.emitting import Emitting
 from send_worker.plan_steps import PlanSteps
 from shared.domain.audience import Audience, unpack_audience
@@ -39,6 +40,7 @@ class Planner:
         *,
         steps: PlanSteps,
         collecting: Collecting,
+        digesting: Digesting,
         emitting: Emitting,
         closing: Closing,
         counting: Counting,
@@ -48,6 +50,7 @@ class Planner:
         self._store = store
         self._steps = steps
         self._collecting = collecting
+        self._digesting = digesting
         self._emitting = emitting
         self._closing = closing
         self._counting = counting
@@ -80,7 +83,7 @@ class Planner:
                 if monotonic() > until:
                     await self._nudging.plan(broadcast.id)
                     return
-                if held.cursor.phase is Phase.COLLECT:
+                if held.cursor.phase in (Phase.FREEZE, Phase.COLLECT):
                     held = await self._collect(broadcast, audience, held, until)
                     if held.cursor.rests_until > self._clock.now():
                         break
@@ -99,13 +102,23 @@ class Planner:
         """Collect a run, which becomes valid by the cursor's step. A plan that cannot read on rests."""
         if held.cursor.rests_until > self._clock.now():
             return held
-        cursor = await self._collecting.step(broadcast, audience, held.cursor, until=until)
-        held = await self._steps.step(broadcast.id, held, cursor)
-        rest = cursor.rests_until - self._clock.now()
+        if held.cursor.phase is Phase.FREEZE:
+            held = await self._digesting.freeze(broadcast, held)
+        else:
+            held = await self._collect_run(broadcast, audience, held, until)
+        rest = held.cursor.rests_until - self._clock.now()
         if 0 < rest <= SHORT_REST:
             # Only who wrote the rest nudges, so that nudges do not breed; the sweep does after a longer one.
             await self._nudging.plan(broadcast.id, delay=rest)
         return held
+
+    async def _collect_run(self, broadcast: Broadcast, audience: Audience, held: Held, until: float) -> Held:
+        if broadcast.digest:
+            audience = await self._digesting.audience(broadcast, held.cursor)
+        cursor = await self._collecting.step(broadcast, audience, held.cursor, until=until)
+        if broadcast.digest:
+            cursor = await self._digesting.collected(broadcast, cursor)
+        return await self._steps.step(broadcast.id, held, cursor)
 
     async def _ramp(self, broadcast: Broadcast, held: Held) -> Held:
         """Begin the wait of a slow start once its first people were tried, and end it; it stays in RAMP meanwhile."""

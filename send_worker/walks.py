@@ -6,6 +6,7 @@ from typing import Protocol
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.plans import Cursor, leave_out
+from shared.storage.rows import Operation
 from shared.storage.runs import Runs
 
 MIXED = "mixed"
@@ -17,6 +18,23 @@ class Lookup(Protocol):
 
     async def recipients(self, tenant: str, keys: Sequence[str]) -> list[Recipient]:
         """The recipients in the order of their sorted keys."""
+
+
+class Walk(Protocol):
+    """The recipients that a plan has yet to write."""
+
+    @property
+    def is_through(self) -> bool:
+        """Whether nobody is left."""
+
+    async def ahead(self, most: int) -> Sequence[Recipient]:
+        """The next ones, at most so many; maybe none before the end."""
+
+    def beside(self, recipients: Sequence[Recipient]) -> Sequence[Operation]:
+        """What belongs into the step that writes these recipients, who came with the last call of `ahead`."""
+
+    async def behind(self, recipients: Sequence[Recipient]) -> None:
+        """What is to be done once that step is written."""
 
 
 class RunWalk:
@@ -38,6 +56,13 @@ class RunWalk:
         keys = self._keys[self._position : self._position + most]
         self._position += len(keys)
         return await self._lookup.recipients(self._tenant, keys)
+
+    def beside(self, recipients: Sequence[Recipient]) -> Sequence[Operation]:  # noqa: ARG002 - a walk's form
+        """Nothing."""
+        return ()
+
+    async def behind(self, recipients: Sequence[Recipient]) -> None:
+        """Nothing."""
 
 
 async def walk_run(broadcast: Broadcast, cursor: Cursor, *, runs: Runs, lookup: Lookup) -> RunWalk:

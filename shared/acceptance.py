@@ -149,7 +149,7 @@ class Acceptance:
         """Write the broadcast's own rows and nudge; whether they were written here."""
         batch = await self._only_batch(request, audience)
         expires_after, begins_at = request.expires_after, max(entry.accepted_at, request.starts_at)
-        explicit = len(audience.explicit) if audience.is_explicit else None
+        explicit = len(audience.explicit) if audience.is_explicit and not request.digest else None
         broadcast = Broadcast(
             id=entry.broadcast_id,
             tenant=request.tenant,
@@ -158,6 +158,7 @@ class Acceptance:
             delivery=request.delivery,
             priority=request.priority,
             mode=request.mode,
+            digest=request.digest,
             ramp=request.ramp,
             lanes=LanePlan(
                 sends=1 if request.mode in SILENT else lanes_for(self._pace, recipients=explicit),
@@ -173,7 +174,7 @@ class Acceptance:
                 broadcast,
                 content=encode(request.content),
                 audience=pack_audience(audience),
-                cursor=Cursor(phase=Phase.FINISHED, batches=1, recipients=len(batch)) if batch else Cursor(),
+                cursor=_first_cursor(request, batch),
                 batch=batch,
             )
         except RowConflict:
@@ -203,6 +204,12 @@ class Acceptance:
             await self._sends.put(pack_nudge(Nudge(broadcast=broadcast, batch=0)))
             return
         await self._plans.put(pack_nudge(Nudge(broadcast=broadcast)))
+
+
+def _first_cursor(request: BroadcastRequest, batch: Sequence[Recipient]) -> Cursor:
+    if request.digest:
+        return Cursor(phase=Phase.FREEZE)
+    return Cursor(phase=Phase.FINISHED, batches=1, recipients=len(batch)) if batch else Cursor()
 
 
 def _stands_for(entry: Entry, request: BroadcastRequest) -> bool:

@@ -29,6 +29,7 @@ from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.conversations import Conversations
 from shared.storage.digest_items import DigestItems
+from shared.storage.digest_turns import DigestTurns
 from shared.storage.directory import Directory
 from shared.storage.installations import Installations
 from shared.storage.pace import SANDBOX_ROW, PaceRows
@@ -74,6 +75,7 @@ class App:
     snapshots: Snapshots
     schedules: Schedules
     digest_items: DigestItems
+    digest_turns: DigestTurns
     sends: Queue
     plans: Queue
     installs: Queue
@@ -162,6 +164,7 @@ def assemble(
         snapshots=snapshots,
         schedules=Schedules(account.table(names.SCHEDULES)),
         digest_items=DigestItems(account.table(names.DIGESTS)),
+        digest_turns=DigestTurns(account.table(names.DIGESTS)),
         sends=sends,
         plans=plans,
         installs=installs,

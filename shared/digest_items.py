@@ -73,11 +73,14 @@ def _waiting_time(value: str) -> str:
     return life_span(value, longest=LONGEST_WAIT)
 
 
+DigestName = Annotated[str, AfterValidator(_digest_name)]
+
+
 class ItemBody(Part):
     """Something that a digest is to tell."""
 
     version: Version
-    digest: Annotated[str, AfterValidator(_digest_name)]
+    digest: DigestName
     tenant: TenantId = None
     person: UserId | None = None
     audience: AudienceBody | None = None

@@ -52,7 +52,7 @@ def read_request(
     if not takes_names:
         faults += name_faults(document.get("audience"))
     faults += _content_faults(document.get("content"))
-    faults += _options_faults(document.get("options"))
+    faults += options_faults(document.get("options"))
     faults += _send_faults(document)
     if faults or body is None:
         raise InvalidRequest(limit(faults))
@@ -112,7 +112,8 @@ def _starts_at(body: SendBody | None) -> float:
     return (instant_of(at, zone_named(body.zone)) if body.zone else at).timestamp()
 
 
-def _options_faults(given: object) -> list[Fault]:
+def options_faults(given: object) -> list[Fault]:
+    """What is wrong between the options of a request as they came."""
     if not isinstance(given, Mapping):
         return []
     faults = []

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from shared.audience_contract import Part
 from shared.contract import Key
+from shared.digest_requests import read_digest_request
 from shared.domain.ids import occurrence_id, occurrence_key
 from shared.domain.requests import BroadcastRequest
 from shared.domain.schedules import Timetable, timetable_faults
@@ -26,7 +27,7 @@ from shared.timetable_contract import TimetableBody, read_timetable
 LONGEST_NAME = 200
 LARGEST_REQUEST = 640 * 1024
 """Bytes. Any right request stays below, unless white space pads its ids; a row would take 900 KiB."""
-REQUEST_MEMBERS = ("audience", "content", "options")
+REQUEST_MEMBERS = ("audience", "content", "digest", "options")
 
 
 class ScheduleBody(Part):
@@ -39,6 +40,7 @@ class ScheduleBody(Part):
     timetable: TimetableBody
     audience: Any = None
     content: Any = None
+    digest: Any = None
     options: Any = None
 
 
@@ -71,7 +73,7 @@ def read_schedule(
     kept = {name: document[name] for name in REQUEST_MEMBERS if document.get(name) is not None}
     asked = {name: document[name] for name in ("version", "tenant") if name in document}
     try:
-        read_request({**asked, **kept}, tenants=tenants, key="unused", takes_names=takes_names)
+        _read_request({**asked, **kept}, tenants=tenants, key="unused", takes_names=takes_names)
     except InvalidRequest as error:
         faults += error.faults
     if not faults and (size := len(orjson.dumps(kept))) > LARGEST_REQUEST:
@@ -103,5 +105,13 @@ def occurrence_request(
     """The request of one occurrence. Raises InvalidRequest where it breaks the contract by now."""
     key = occurrence_key(schedule=schedule.id, at=at)
     document = {"version": 1, "tenant": schedule.tenant, **schedule.request}
-    request = read_request(document, tenants=tenants, key=key, takes_names=takes_names)
+    request = _read_request(document, tenants=tenants, key=key, takes_names=takes_names)
     return replace(request, broadcast_id=occurrence_id(schedule=schedule.id, at=at))
+
+
+def _read_request(
+    document: Mapping[str, Any], *, tenants: Collection[str], key: str, takes_names: bool
+) -> BroadcastRequest:
+    if document.get("digest") is not None:
+        return read_digest_request(document, tenants=tenants, key=key)
+    return read_request(document, tenants=tenants, key=key, takes_names=takes_names)

@@ -26,3 +26,7 @@ class Item:
     """When it was taken up."""
     expires_at: float | None = None
     """From then on it is not told any more; None where it never expires."""
+
+    def is_over(self, now: float) -> bool:
+        """Whether it is not told any more."""
+        return self.expires_at is not None and self.expires_at <= now

@@ -60,7 +60,7 @@ def compose(own: Iterable[Item], shared: Iterable[tuple[int, Item]], *, now: flo
     what is too much is counted.
     """
     entries: list[tuple[Item | int, Item]] = [*((item, item) for item in own), *shared]
-    left = [entry for entry in entries if entry[1].expires_at is None or entry[1].expires_at > now]
+    left = [entry for entry in entries if not entry[1].is_over(now)]
     if not left:
         return None
     left.sort(key=lambda entry: (_RANKS[entry[1].severity], -entry[1].at))

@@ -32,16 +32,31 @@ class Wait(StrEnum):
     """A group or a roster that is to be left out is not there: going on could reach those who must not be."""
     CONSENT = "consent"
     """One of them refuses: a permission, the credentials, or the request. Somebody has to mend that."""
+    DIGEST = "digest"
+    """An earlier broadcast of the same digest is still being planned."""
 
 
 class Phase(StrEnum):
     """What a plan does next."""
 
+    FREEZE = "freeze"
+    """A digest: items for audiences are to be taken up."""
     COLLECT = "collect"
     EMIT = "emit"
     RAMP = "ramp"
     """A slow start: the first people are planned, and the others wait."""
     FINISHED = "finished"
+
+
+_SET_ASIDE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class PartRuns:
+    """The names of the runs of one audience of a digest: of its people, and of those who are left out."""
+
+    runs: tuple[str, ...]
+    except_runs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +101,8 @@ class Cursor:
     """What the plan waits for before it reads on, one of `Wait`; empty while it goes on."""
     rests_until: float = 0.0
     """No page is read before this instant, in seconds since the epoch."""
+    parts: str = ""
+    """Of a digest: the runs of those of its audiences that are collected, as `behind_part` packs them."""
 
     @property
     def run_names(self) -> list[str]:
@@ -96,6 +113,17 @@ class Cursor:
     def rows(self) -> int:
         """Batch rows of both sorts."""
         return self.batches + self.installs
+
+    @property
+    def part_runs(self) -> list[PartRuns | None]:
+        """The runs of each audience of a digest that is collected; None for one that cannot be."""
+        return [_unpack_part(packed) for packed in self.parts.split(";")[:-1]]
+
+    def behind_part(self, *, is_set_aside: bool = False) -> "Cursor":
+        """The cursor behind the audience of a digest that was collected, or that is set aside."""
+        packed = _SET_ASIDE if is_set_aside else f"{self.runs}/{self.except_runs}"
+        kept = Cursor(phase=Phase.COLLECT, parts=f"{self.parts}{packed};")
+        return replace(kept, skipped_runs=self.skipped_runs, skipped=self.skipped)
 
     def holds(self, batch: int) -> bool:
         """Whether this batch is planned."""
@@ -110,6 +138,11 @@ class Cursor:
     def is_finished(self) -> bool:
         """Whether every recipient has a batch row."""
         return self.phase is Phase.FINISHED
+
+
+def _unpack_part(packed: str) -> PartRuns | None:
+    runs, _, except_runs = packed.partition("/")
+    return None if packed == _SET_ASIDE else PartRuns(tuple(runs.split()), tuple(except_runs.split()))
 
 
 def run_capacity(run: int) -> int:

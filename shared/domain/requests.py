@@ -44,6 +44,8 @@ class BroadcastRequest:
     """Saved audiences that belong to the audience, which holds nothing of them yet."""
     starts_at: float = 0.0
     """The moment to send at, in seconds since the epoch; zero for at once."""
+    digest: str = ""
+    """The digest that is to be told. Its items say whom, and what below the heading, which is the encoded content."""
     broadcast_id: str | None = None
     """The id of a schedule's occurrence. Its key then stands for the occurrence, in whatever words."""
 
@@ -75,6 +77,8 @@ class BroadcastRequest:
             canonical["except"] = self.audience.except_people + self.audience.except_groups
         if self.starts_at:
             canonical["starts_at"] = self.starts_at
+        if self.digest:
+            canonical["digest"] = self.digest
         if self.audience.names:
             canonical["names"] = self.audience.names
         if self.audience.groups:

@@ -1,6 +1,7 @@
 """The table Broadcasts: one partition for each broadcast, holding all of its rows.
 
-    head, content!r, cursor, run!name!part, batch!n, prints!n, counts, lane!r!k, due!time!n, parked!n
+    head, content!r, cursor, run!name!part, batch!n, prints!n, counts, lane!r!k, due!time!n, parked!n,
+    frozen, part!name!n, taken
 
 Everything of a broadcast shares a partition, so a step over two rows is one transaction. Batches of people who must be
 given the app first are numbered from 50,000,000, and their lanes from 50.
@@ -20,6 +21,7 @@ from shared.ports import Table
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import AFTER, CURSOR, HEAD, batch_key, content_key, due_at, lane_key
 from shared.storage.counts import Counts
+from shared.storage.digest_plans import DigestPlans
 from shared.storage.head_changes import HeadChanges
 from shared.storage.parked import ParkedBatches
 from shared.storage.prints import index_of
@@ -66,6 +68,7 @@ class Broadcasts:
         self.runs = Runs(table)
         self.parked = ParkedBatches(table)
         self.counts = Counts(table)
+        self.digests = DigestPlans(table)
 
     async def begin(
         self,

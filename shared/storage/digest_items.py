@@ -57,6 +57,14 @@ class NewItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A row in the version in which it was read."""
+
+    key: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
     """An item that waits, for a person or for an audience, and the row that holds it."""
 
@@ -71,13 +79,10 @@ class StoredItem:
         """The item's id: its own among those for the same person, or for audiences."""
         return self.key.rpartition("!")[2]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """A row in the version in which it was read."""
-
-    key: str
-    etag: str
+    @property
+    def named(self) -> Named:
+        """Its row as it was read."""
+        return Named(key=self.key, etag=self.etag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +123,10 @@ class DigestItems:
             return False
         return True
 
-    async def people(
-        self, tenant: str, digest: str, *, after: str = "", limit: int | None = None
-    ) -> AsyncIterator[StoredItem]:
-        """Yield items for single people in the order of row keys, so person by person, from behind a row key."""
-        start = max(_PERSON, _behind(after))
-        rows = self._table.scan(_partition(tenant, digest), start=start, end=_PERSON + _AFTER, limit=limit)
+    async def people(self, tenant: str, digest: str, *, after: str = "") -> AsyncIterator[StoredItem]:
+        """Yield items for single people, person by person in the order of their keys, from behind one of these."""
+        start = _key(_AFTER, after) if after else _PERSON
+        rows = self._table.scan(_partition(tenant, digest), start=start, end=_PERSON + _AFTER)
         async for row in rows:
             yield _stored(row)
 

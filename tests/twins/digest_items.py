@@ -128,7 +128,7 @@ class DigestItemsContract:
 
         assert [one.item.title for one in await self.people(items, tenant)] == ["Disk is fine"]
 
-    async def test_items_come_person_by_person_from_behind_a_row(self, items: DigestItems, tenant: str) -> None:
+    async def test_items_come_person_by_person_from_behind_one(self, items: DigestItems, tenant: str) -> None:
         for number in (2, 0, 1):
             for name in ("a", "b"):
                 new = a_new_item(f"{name}{number}", tenant=tenant, person=f"user!{user(number)}")
@@ -138,10 +138,8 @@ class DigestItemsContract:
         found = await self.people(items, tenant)
 
         assert [one.person for one in found] == [f"user!{user(number)}" for number in (0, 0, 1, 1, 2, 2)]
-        for place, one in enumerate(found):
-            assert await self.people(items, tenant, after=one.key) == found[place + 1 :]
-        limited = [one async for one in items.people(tenant, DAILY, after=found[1].key, limit=2)]
-        assert limited == found[2:4]
+        for number in range(3):
+            assert await self.people(items, tenant, after=f"user!{user(number)}") == found[2 * number + 2 :]
 
     async def test_pages_list_what_waits_once_for_all_or_for_one_person(self, items: DigestItems, tenant: str) -> None:
         for number in range(5):

@@ -26,6 +26,8 @@ class MemoryConnector:
         self.received: Counter[str] = Counter()
         self.texts: dict[str, dict[str, str]] = {}
         """What stands in each conversation, by activity."""
+        self.heard: dict[str, list[dict[str, Any]]] = {}
+        """Every activity that was delivered into a conversation, in order."""
         self.revised: Counter[str] = Counter()
         """How often a message was edited or taken back, by activity."""
         self.revise_rule: Rule | None = None
@@ -73,6 +75,7 @@ class MemoryConnector:
             activity_id = answer.activity_id or f"m{self.received.total()}"
             said = body["activity"] if creates else orjson.loads(request.body or b"{}")
             self.texts.setdefault(whom, {})[activity_id] = str(said.get("text", ""))
+            self.heard.setdefault(whom, []).append(said)
             self.received[whom] += 1
         await asyncio.sleep(delay)
         return answer

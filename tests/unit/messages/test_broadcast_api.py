@@ -71,6 +71,7 @@ async def test_accepted_broadcast_is_answered_with_its_address_and_report() -> N
         "delivery": "at_least_once",
         "priority": "normal",
         "mode": "send",
+        "digest": None,
         "ramp": None,
         "rehearsal": None,
         "planned": True,

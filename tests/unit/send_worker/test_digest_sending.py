@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import orjson
 import pytest
 
 from messages import parts
@@ -20,29 +19,12 @@ from shared.domain.outcomes import State
 from shared.domain.plans import Cursor, Phase
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.teams.answers import Answer, Verdict
-from shared.teams.protocol import Request
 from tests.twins.teams import MemoryConnector
 from tests.twins.world import EPOCH, SERVICE_URL, TENANT, World, in_a_world, object_id
 
 URL = "https://herald.test/api/broadcasts"
 DIGEST = "01digest000000000000"
 SHEET = Sheet(heading="Daily", items=(Item(title="Maintenance", at=0.0), Item(title="Canteen", at=1.0)))
-
-
-class Listening(MemoryConnector):
-    """A Connector that remembers what was said in each conversation."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.heard: dict[str, list[dict[str, Any]]] = {}
-
-    async def send(self, request: Request) -> Answer:
-        """Take a call, and remember what it delivered."""
-        answer = await super().send(request)
-        if request.method == "POST" and answer.kind is Verdict.ACCEPTED:
-            conversation = request.url.split("/conversations/")[1].removesuffix("/activities")
-            self.heard.setdefault(conversation, []).append(orjson.loads(request.body))
-        return answer
 
 
 def letter_of(number: int) -> str:
@@ -99,7 +81,7 @@ def titles(activity: dict[str, Any]) -> list[str]:
 
 
 def test_each_recipient_of_a_batch_gets_a_letter_of_their_own_once() -> None:
-    connector = Listening()
+    connector = MemoryConnector()
 
     async def scenario(world: World) -> None:
         world.start()
@@ -124,7 +106,7 @@ def test_a_letter_that_was_throttled_is_sent_again_as_it_was() -> None:
         refused[whom] += 1
         return Answer(kind=Verdict.THROTTLED, retry_after=3.0) if refused[whom] == 1 else None
 
-    connector = Listening(rule=rule)
+    connector = MemoryConnector(rule=rule)
 
     async def scenario(world: World) -> None:
         world.start(2)
@@ -139,7 +121,7 @@ def test_a_letter_that_was_throttled_is_sent_again_as_it_was() -> None:
 
 
 def test_a_digest_in_the_sandbox_says_nothing_to_anybody() -> None:
-    connector = Listening()
+    connector = MemoryConnector()
 
     async def scenario(world: World) -> None:
         world.start()
