@@ -52,7 +52,6 @@ class DigestWalk:
         self._broadcast = broadcast
         self._sheet = sheet
         self._members = members
-        self._items = items
         self._lookup = lookup
         self._now = now
         self._own = own_items(items, broadcast.tenant, broadcast.digest, after=after)
@@ -90,14 +89,7 @@ class DigestWalk:
 
     def beside(self, recipients: Sequence[Recipient]) -> Sequence[Operation]:
         """The names of what the letters of these recipients tell of their own items."""
-        return [name_taken(self._named_for(recipients))]
-
-    async def behind(self, recipients: Sequence[Recipient]) -> None:
-        """Remove what was named."""
-        await self._items.take(self._broadcast.tenant, self._broadcast.digest, self._named_for(recipients))
-
-    def _named_for(self, recipients: Sequence[Recipient]) -> list[Named]:
-        return [one for recipient in recipients for one in self._named[recipient.key]]
+        return [name_taken([one for recipient in recipients for one in self._named[recipient.key]])]
 
     async def _next(self) -> _Gathered | None:
         """What gathered for the next person."""

@@ -141,7 +141,7 @@ class Digesting:
 
     async def walk(self, broadcast: Broadcast, cursor: Cursor) -> DigestWalk:
         """The walk from where the cursor stands, once everything is removed that was named before."""
-        await self._remove_taken(broadcast)
+        await self.remove_taken(broadcast)
         frozen = await self._store.digests.frozen(broadcast.id)
         parts = [await self._members(broadcast.id, runs, after=cursor.after) for runs in cursor.part_runs]
         return DigestWalk(
@@ -168,13 +168,14 @@ class Digesting:
 
     async def settle(self, broadcast: Broadcast, cursor: Cursor) -> None:
         """Remove everything that a plan has taken which writes nothing more. Doing it again changes nothing."""
-        await self._remove_taken(broadcast)
+        await self.remove_taken(broadcast)
         frozen = await self._store.digests.frozen(broadcast.id)
         parts = cursor.part_runs
         taken = [one for place, one in zip(frozen.places, frozen.named, strict=True) if parts[place] is not None]
         await self._items.take(broadcast.tenant, broadcast.digest, taken)
 
-    async def _remove_taken(self, broadcast: Broadcast) -> None:
+    async def remove_taken(self, broadcast: Broadcast) -> None:
+        """Remove what the plan's last step named, as it stands: another planner may have written that step."""
         await self._items.take(broadcast.tenant, broadcast.digest, await self._store.digests.taken(broadcast.id))
 
     async def _take_turn(self, broadcast: Broadcast) -> bool:

@@ -94,7 +94,8 @@ class Emitting:
             counted = replace(held.cursor, recipients=step.recipients, after=step.after, prospects=prospects)
             return await self._steps.step(broadcast.id, held, counted)
         stepped = await self._steps.step(broadcast.id, held, step, rows, also=walk.beside(portion.recipients))
-        await walk.behind(portion.recipients)
+        if broadcast.digest:
+            await self._digesting.remove_taken(broadcast)
         # Lanes are read after the rows were written: a sender that did not find its row has stepped its lane by then.
         for lane in await self._store.lanes(broadcast.id, (await self._store.head(broadcast.id)).revision):
             if step.holds(lane.batch) and not held.cursor.holds(lane.batch):

@@ -33,9 +33,6 @@ class Walk(Protocol):
     def beside(self, recipients: Sequence[Recipient]) -> Sequence[Operation]:
         """What belongs into the step that writes these recipients, who came with the last call of `ahead`."""
 
-    async def behind(self, recipients: Sequence[Recipient]) -> None:
-        """What is to be done once that step is written."""
-
 
 class RunWalk:
     """Walks the run that was collected last, without those whom an earlier run holds or who are to be left out."""
@@ -60,9 +57,6 @@ class RunWalk:
     def beside(self, recipients: Sequence[Recipient]) -> Sequence[Operation]:  # noqa: ARG002 - a walk's form
         """Nothing."""
         return ()
-
-    async def behind(self, recipients: Sequence[Recipient]) -> None:
-        """Nothing."""
 
 
 async def walk_run(broadcast: Broadcast, cursor: Cursor, *, runs: Runs, lookup: Lookup) -> RunWalk:

@@ -1,0 +1,61 @@
+"""Digests under attack: planners side by side, stops at each phase, audiences that hold others up."""
+
+import asyncio
+
+from send_worker.pipeline import build_pipeline
+from tests.twins.digests import drop, tell, told
+from tests.twins.storage import Call, Moment, yielding
+from tests.twins.world import World, in_a_world, object_id
+
+EVERYONE = {"everyone": "installed"}
+
+
+def person(number: int) -> str:
+    return f"user!{object_id(number)}"
+
+
+def writes_letters(call: Call) -> bool:
+    """Whether it is a step that writes batch rows."""
+    return any(one.key.startswith("batch!") for one in call.operations)
+
+
+def test_a_planner_that_meets_the_same_step_of_another_one_removes_only_what_that_one_named() -> None:
+    """Both write the same cursor, so the slower one takes the other's step for its own."""
+
+    async def scenario(world: World) -> None:
+        await drop(world, "early", person=1)
+        first = await tell(world, key="first")
+        reached, goes_on, stepped = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        planners = list[asyncio.Task[None]]()
+
+        async def hook(call: Call) -> None:
+            await asyncio.sleep(0)
+            if not writes_letters(call):
+                return
+            if asyncio.current_task() is planners[0]:
+                await (on_the_way() if call.moment is Moment.BEFORE else dies())
+            elif call.moment is Moment.BEFORE:
+                goes_on.set()
+                await stepped.wait()
+
+        async def on_the_way() -> None:
+            reached.set()
+            await goes_on.wait()
+
+        async def dies() -> None:
+            stepped.set()
+            await asyncio.sleep(3600)
+
+        world.account.use_hook(hook)
+        planners.append(asyncio.create_task(build_pipeline(world.app()).planner.handle(first)))
+        await reached.wait()
+        await drop(world, "late", person=1)
+        await build_pipeline(world.app()).planner.handle(first)
+        world.account.use_hook(yielding)
+        planners[0].cancel()
+        second = await tell(world, key="second")
+        await build_pipeline(world.app()).planner.handle(second)
+
+        assert await told(world, first, second) == {(person(1), "early"): 1, (person(1), "late"): 1}
+
+    in_a_world(scenario)
