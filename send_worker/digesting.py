@@ -125,8 +125,10 @@ class Digesting:
         """The cursor that follows one of collecting: letters are written when all audiences are collected.
 
         An audience that waits for somebody to mend something is set aside with its items, which are not taken: it must
-        not hold up what gathered for everybody else.
+        not hold up what gathered for everybody else. Of what is unknown no places are kept: they are places in this
+        audience alone, and reports do not know of it.
         """
+        cursor = replace(cursor, unknown_groups="", unknown_rosters="", unknown_exceptions="")
         if cursor.phase is Phase.EMIT:
             return replace(cursor, phase=Phase.COLLECT)
         is_set_aside = cursor.waits_for in (Wait.EXCEPTION, Wait.CONSENT)

@@ -1,9 +1,11 @@
 """Digests under attack: planners side by side, stops at each phase, audiences that hold others up."""
 
 import asyncio
+from typing import Any
 
 from send_worker.pipeline import build_pipeline
 from tests.twins.digests import drop, tell, told
+from tests.twins.directory import Account, MemoryDirectory
 from tests.twins.storage import Call, Moment, yielding
 from tests.twins.world import World, in_a_world, object_id
 
@@ -59,3 +61,32 @@ def test_a_planner_that_meets_the_same_step_of_another_one_removes_only_what_tha
         assert await told(world, first, second) == {(person(1), "early"): 1, (person(1), "late"): 1}
 
     in_a_world(scenario)
+
+
+def test_a_digest_is_reported_at_each_step_also_where_groups_and_people_are_unknown() -> None:
+    group, gone = object_id(900), object_id(901)
+
+    async def scenario(world: World) -> None:
+        await world.install(range(8))
+        await drop(world, "To a group that is gone", audience={"groups": [gone, group], "everyone": "installed"})
+        barred = {"users": ["who@contoso.com"]}
+        await drop(world, "To all but one whom nobody knows", audience={"groups": [group], "except": barred})
+        broadcast = await tell(world)
+        reports = list[dict[str, Any]]()
+
+        async def hook(call: Call) -> None:
+            await asyncio.sleep(0)
+            if call.moment is Moment.AFTER and any(one.key == "cursor" for one in call.operations):
+                world.account.use_hook(yielding)
+                reports.append(await world.report(broadcast))
+                world.account.use_hook(hook)
+
+        world.account.use_hook(hook)
+        await build_pipeline(world.app()).planner.handle(broadcast)
+
+        assert len(reports) > 5
+        assert reports[-1]["planned"]
+        assert all(one["unknown_groups"] == one["unknown_exceptions"] == [] for one in reports)
+        assert len(await told(world, broadcast)) == 8 + 3
+
+    in_a_world(scenario, graph=MemoryDirectory(groups={group: [Account(object_id(number)) for number in range(3)]}))
