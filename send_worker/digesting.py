@@ -84,10 +84,13 @@ class Digesting:
     async def _readable(self, broadcast: Broadcast) -> list[tuple[StoredItem, Audience]]:
         """The items for audiences that are to be told, with these as they stand now.
 
-        One whose audience cannot be read (a saved one was removed, say) waits for a later digest, or for its end.
+        One whose audience cannot be read (a saved one was removed, say) waits for a later digest, or for its end. It
+        takes no place from others, nor does one that has expired.
         """
         readable, now = list[tuple[StoredItem, Audience]](), self._clock.now()
-        for one in await self._items.audience_items(broadcast.tenant, broadcast.digest, limit=MOST_SHARED):
+        async for one in self._items.audience_items(broadcast.tenant, broadcast.digest):
+            if len(readable) == MOST_SHARED:
+                break
             if one.item.is_over(now):
                 continue
             try:

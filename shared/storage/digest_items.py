@@ -130,10 +130,10 @@ class DigestItems:
         async for row in rows:
             yield _stored(row)
 
-    async def audience_items(self, tenant: str, digest: str, *, limit: int | None = None) -> list[StoredItem]:
-        """Items for audiences, in the order of their ids."""
-        rows = self._table.scan(_partition(tenant, digest), start=_AUDIENCE, end=_AUDIENCE + _AFTER, limit=limit)
-        return [_stored(row) async for row in rows]
+    async def audience_items(self, tenant: str, digest: str) -> AsyncIterator[StoredItem]:
+        """Yield items for audiences in the order of their ids."""
+        async for row in self._table.scan(_partition(tenant, digest), start=_AUDIENCE, end=_AUDIENCE + _AFTER):
+            yield _stored(row)
 
     async def page(
         self, tenant: str, digest: str, *, person: str = "", after: str = "", limit: int

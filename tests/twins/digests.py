@@ -83,7 +83,7 @@ async def told(world: World, *broadcasts: str) -> Counter[tuple[str, str]]:
 async def waiting(world: World) -> list[str]:
     """The titles of what still waits."""
     items, titles = items_of(world), list[str]()
-    titles += [one.item.title for one in await items.audience_items(TENANT, DIGEST)]
+    titles += [one.item.title async for one in items.audience_items(TENANT, DIGEST)]
     async for one in items.people(TENANT, DIGEST):
         titles.append(one.item.title)
     return sorted(titles)

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
+from send_worker.digesting import MOST_SHARED
 from send_worker.pipeline import build_pipeline
-from tests.twins.digests import drop, tell, told
+from tests.twins.digests import drop, letters, tell, told, waiting
 from tests.twins.directory import Account, MemoryDirectory
 from tests.twins.storage import Call, Moment, yielding
-from tests.twins.world import World, in_a_world, object_id
+from tests.twins.world import EPOCH, World, in_a_world, object_id
 
 EVERYONE = {"everyone": "installed"}
 
@@ -90,3 +91,21 @@ def test_a_digest_is_reported_at_each_step_also_where_groups_and_people_are_unkn
         assert len(await told(world, broadcast)) == 8 + 3
 
     in_a_world(scenario, graph=MemoryDirectory(groups={group: [Account(object_id(number)) for number in range(3)]}))
+
+
+def test_items_for_audiences_that_are_not_told_take_no_place_from_others() -> None:
+    async def scenario(world: World) -> None:
+        await world.install(range(3))
+        for number in range(MOST_SHARED):
+            await drop(world, f"a {number:03d}", audience=EVERYONE, expires_at=EPOCH - 1)
+            await drop(world, f"b {number:03d}", audience={"saved": ["gone"]})
+        for number in range(MOST_SHARED + 1):
+            await drop(world, f"c {number:03d}", audience=EVERYONE)
+        broadcast = await tell(world)
+        await build_pipeline(world.app()).planner.handle(broadcast)
+
+        _, found = await letters(world, broadcast)
+        assert [len(letter.shown) + letter.more for letter in found.values()] == [MOST_SHARED] * 3
+        assert [title for title in await waiting(world) if title.startswith("c")] == [f"c {MOST_SHARED:03d}"]
+
+    in_a_world(scenario)
