@@ -54,7 +54,7 @@ class DigestWalk:
         self._members = members
         self._lookup = lookup
         self._now = now
-        self._own = own_items(items, broadcast.tenant, broadcast.digest, after=after)
+        self._own = own_items(items, broadcast.tenant, broadcast.digest, after=after, now=now)
         self._next_own: StoredItems | None = None
         self._next_member: tuple[str, Sequence[int]] | None = None
         self._has_begun = False
@@ -75,14 +75,13 @@ class DigestWalk:
             if gathered is None:
                 break
             looked_at += 1
-            told = [one for one in gathered.own if not one.item.is_over(self._now)]
             shared = [(place, self._sheet.items[place]) for place in gathered.places]
-            letter = compose([one.item for one in told], shared, now=self._now)
+            letter = compose([one.item for one in gathered.own], shared, now=self._now)
             if letter is None:
                 continue
             letters[gathered.key] = pack_letter(letter)
-            self._named[gathered.key] = [one.named for one in told]
-            names += len(told)
+            self._named[gathered.key] = [one.named for one in gathered.own]
+            names += len(gathered.own)
             size += len(letters[gathered.key])
         found = await self._lookup.recipients(self._broadcast.tenant, list(letters)) if letters else []
         return [replace(one, letter=letters[one.key]) for one in found]
@@ -120,11 +119,15 @@ StoredItems = tuple[str, Sequence[StoredItem]]
 """A person's key, and items of theirs."""
 
 
-async def own_items(items: DigestItems, tenant: str, digest: str, *, after: str) -> AsyncIterator[StoredItems]:
-    """Yield each person behind a key who has items of their own, with the first thousand of these."""
+async def own_items(
+    items: DigestItems, tenant: str, digest: str, *, after: str, now: float
+) -> AsyncIterator[StoredItems]:
+    """Yield each person behind a key who has items of their own, with the first thousand that have not expired."""
     while True:
         person, found = "", list[StoredItem]()
         async for one in items.people(tenant, digest, after=after):
+            if one.item.is_over(now):
+                continue
             if person and one.person != person:
                 yield person, found
                 person, found = "", []

@@ -63,7 +63,8 @@ class Emitting:
             recipients = await walk.ahead(MOST_AHEAD if room is None else min(room, MOST_AHEAD))
             for portion in self._portions(broadcast, recipients):
                 held = await self._write(broadcast, held, portion, walk)
-            is_late = monotonic() > until
+            # Who is told nothing leaves the cursor where it was: to end here would be to begin there again.
+            is_late = bool(recipients) and monotonic() > until
         if broadcast.digest:
             await self._digesting.settle(broadcast, held.cursor)
             return await self._steps.step(broadcast.id, held, replace(held.cursor, phase=Phase.FINISHED))

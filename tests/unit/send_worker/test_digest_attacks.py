@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+from send_worker.digest_walk import MOST_TOLD
 from send_worker.digesting import MOST_SHARED
 from send_worker.pipeline import build_pipeline
+from send_worker.planner import BUDGET_SECONDS
 from tests.twins.digests import drop, letters, tell, told, waiting
 from tests.twins.directory import Account, MemoryDirectory
 from tests.twins.storage import Call, Moment, yielding
@@ -107,5 +109,45 @@ def test_items_for_audiences_that_are_not_told_take_no_place_from_others() -> No
         _, found = await letters(world, broadcast)
         assert [len(letter.shown) + letter.more for letter in found.values()] == [MOST_SHARED] * 3
         assert [title for title in await waiting(world) if title.startswith("c")] == [f"c {MOST_SHARED:03d}"]
+
+    in_a_world(scenario)
+
+
+def test_a_persons_expired_items_take_no_place_from_others() -> None:
+    async def scenario(world: World) -> None:
+        for number in range(MOST_TOLD):
+            await drop(world, f"a {number:03d}", person=1, expires_at=EPOCH - 1)
+        await drop(world, "news", person=1)
+        broadcast = await tell(world)
+        await build_pipeline(world.app()).planner.handle(broadcast)
+
+        assert await told(world, broadcast) == {(person(1), "news"): 1}
+        assert len(await waiting(world)) == MOST_TOLD
+
+    in_a_world(scenario)
+
+
+def test_a_plan_goes_on_also_where_all_of_its_time_passes_with_people_who_are_told_nothing() -> None:
+    async def scenario(world: World) -> None:
+        await world.install(range(5_000))
+        await drop(world, "over by then", audience=EVERYONE, expires_at=EPOCH + 100)
+        await drop(world, "news", person=4_999)
+        broadcast = await tell(world)
+
+        async def hook(call: Call) -> None:
+            await asyncio.sleep(0)
+            if call.moment is Moment.AFTER and any(one.key == "frozen" for one in call.operations):
+                world.account.use_hook(slow)
+                await asyncio.sleep(100)
+
+        async def slow(call: Call) -> None:
+            await asyncio.sleep(BUDGET_SECONDS / 8 if call.verb == "get" else 0)
+
+        world.account.use_hook(hook)
+        for _ in range(12):
+            await build_pipeline(world.app()).planner.handle(broadcast)
+        world.account.use_hook(yielding)
+
+        assert await told(world, broadcast) == {(person(4_999), "news"): 1}
 
     in_a_world(scenario)
