@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from dataclasses import replace
 
+from send_worker.digesting import Digesting
 from shared.domain.broadcasts import LEASE_SECONDS, SETTLING, Broadcast, count_as, pack_counts
 from shared.domain.outcomes import Outcome
 from shared.domain.plans import Cursor, Phase
@@ -27,9 +28,12 @@ logger = logging.getLogger(__name__)
 class Closing:
     """Decides whether a broadcast has ended, stores its sums, and takes it out of the sweep's sight."""
 
-    def __init__(self, store: Broadcasts, directory: Directory, nudging: Nudging, clock: Clock) -> None:
+    def __init__(
+        self, store: Broadcasts, *, directory: Directory, digesting: Digesting, nudging: Nudging, clock: Clock
+    ) -> None:
         self._store = store
         self._directory = directory
+        self._digesting = digesting
         self._nudging = nudging
         self._clock = clock
 
@@ -46,6 +50,9 @@ class Closing:
             if not await self._has_ended(broadcast, cursor) or not await self._end_plan(broadcast):
                 return False
             now = self._clock.now()
+            if broadcast.digest and broadcast.stopped_at(now) is not None:
+                # Its plan may have ended before it could remove what it had named.
+                await self._digesting.settle_ended(broadcast)
             sums, revised, left = Counter[Outcome](), Counter[Revised](), list[int]()
             ends_as = broadcast.ends_open_as(now)
             async for row in self._store.summaries(broadcast.id, lease_seconds=LEASE_SECONDS):

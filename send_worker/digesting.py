@@ -171,6 +171,12 @@ class Digesting:
         _, keys = await self._store.runs.read(broadcast_id, name)
         return islice(keys, bisect_right(keys, after), None)
 
+    async def settle_ended(self, broadcast: Broadcast) -> None:
+        """Remove what a plan that has ended has taken: nothing where it was stopped before it wrote a letter."""
+        cursor = (await self._store.cursor(broadcast.id)).cursor
+        if cursor.recipients:
+            await self.settle(broadcast, cursor)
+
     async def settle(self, broadcast: Broadcast, cursor: Cursor) -> None:
         """Remove everything that a plan has taken which writes nothing more. Doing it again changes nothing."""
         await self.remove_taken(broadcast)
@@ -199,14 +205,11 @@ class Digesting:
             other = await self._store.head(broadcast_id)
             cursor = (await self._store.cursor(broadcast_id)).cursor
         except BroadcastNotFound:
-            # Its rows are removed long after its end.
+            # Its rows are removed after its end, and what it took before that.
             return True
-        if not cursor.is_finished:
-            return False
-        if cursor.recipients:
-            # Where it was stopped before it wrote a letter, it has taken nothing.
-            await self.settle(other, cursor)
-        return True
+        if cursor.is_finished:
+            await self.settle_ended(other)
+        return cursor.is_finished
 
     def _tell_aside(self, broadcast: Broadcast, *, item: str, reason: str) -> None:
         log_event(

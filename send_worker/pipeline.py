@@ -65,7 +65,7 @@ def build_pipeline(app: App) -> Pipeline:
                 clock=clock,
                 scopes=app.settings.install_scopes,
             ),
-            closing=Closing(store, app.directory, app.nudging, clock),
+            closing=Closing(store, directory=app.directory, digesting=digesting, nudging=app.nudging, clock=clock),
             counting=Counting(store, clock),
             nudging=app.nudging,
             clock=clock,

@@ -7,6 +7,7 @@ from send_worker.digest_walk import MOST_TOLD
 from send_worker.digesting import MOST_SHARED
 from send_worker.pipeline import build_pipeline
 from send_worker.planner import BUDGET_SECONDS
+from shared.errors import StorageUnavailable
 from tests.twins.digests import drop, letters, tell, told, waiting
 from tests.twins.directory import Account, MemoryDirectory
 from tests.twins.storage import Call, Moment, yielding
@@ -149,5 +150,36 @@ def test_a_plan_goes_on_also_where_all_of_its_time_passes_with_people_who_are_to
         world.account.use_hook(yielding)
 
         assert await told(world, broadcast) == {(person(4_999), "news"): 1}
+
+    in_a_world(scenario)
+
+
+def test_a_digest_that_was_stopped_has_removed_what_it_took_once_it_is_closed() -> None:
+    """So its rows may go, also where no digest comes for longer than broadcasts are kept."""
+
+    async def scenario(world: World) -> None:
+        await world.install(range(3_000))
+        for number in range(3_000):
+            await drop(world, f"own {number}", person=number)
+        await drop(world, "for all", audience=EVERYONE)
+        first = await tell(world, key="first")
+        app = world.app()
+
+        async def hook(call: Call) -> None:
+            await asyncio.sleep(0)
+            if writes_letters(call) and call.moment is Moment.AFTER:
+                world.account.use_hook(yielding)
+                await app.broadcasts.changes.cancel(first, at=app.clock.now())
+                raise StorageUnavailable("the answer never came")
+
+        world.account.use_hook(hook)
+        await build_pipeline(app).planner.handle(first)
+        named = {title for _, title in await told(world, first)}
+        assert set(await waiting(world)) > named
+        world.start()
+        await world.finished(first)
+
+        assert len(named) > 1_000
+        assert set(await waiting(world)) == {f"own {number}" for number in range(3_000)} - named
 
     in_a_world(scenario)
