@@ -160,7 +160,10 @@ class Digesting:
         )
 
     async def _members(self, broadcast_id: str, part: PartRuns | None, *, after: str) -> Iterator[str]:
-        """The people of one audience behind a key, in order; nobody of one that was set aside."""
+        """The people of one audience behind a key, in order; nobody of one that was set aside.
+
+        Somebody by a name that leads nowhere has a letter, too: so the report tells of them.
+        """
         if part is None:
             return iter(())
         members = union([await self._run(broadcast_id, name, after) for name in part.runs])
@@ -218,4 +221,4 @@ class Digesting:
 
 
 def _is_person(key: str) -> bool:
-    return kind_of(key) is RecipientKind.USER
+    return kind_of(key) in (RecipientKind.USER, RecipientKind.NAME)

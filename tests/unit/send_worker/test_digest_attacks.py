@@ -183,3 +183,20 @@ def test_a_digest_that_was_stopped_has_removed_what_it_took_once_it_is_closed() 
         assert set(await waiting(world)) == {f"own {number}" for number in range(3_000)} - named
 
     in_a_world(scenario)
+
+
+def test_a_person_of_an_audience_whom_nobody_knows_by_this_name_is_reported() -> None:
+    async def scenario(world: World) -> None:
+        await world.install(range(3))
+        world.start()
+        await drop(world, "news", audience={"users": ["nobody@contoso.com", "u1@contoso.com", object_id(2)]})
+        await drop(world, "own", person=0)
+        broadcast = await tell(world)
+        await world.finished(broadcast)
+
+        report = await world.report(broadcast)
+        assert (report["counts"]["sent"], report["reasons"]) == (3, {"user_not_found": 1})
+        assert world.connector.received == {"a:0": 1, "a:1": 1, "a:2": 1}
+        assert await waiting(world) == []
+
+    in_a_world(scenario, graph=MemoryDirectory([Account(object_id(1), upn="u1@contoso.com")]))
