@@ -2,7 +2,8 @@
 
 The people install the bot through signed activities of the stand-in for Teams; a request is put on the queue as any
 other service would; the stand-in's ledger then says who got the message. With `--installed` only a share of them has
-the app, and the others get it from Herald first. Exit code 0 means that ledger and app agree.
+the app, and the others get it from Herald first. With `--digest` items are put on a queue, and each person gets one
+card with what gathered for them. Exit code 0 means that ledger and app agree.
 """
 
 import argparse
@@ -12,14 +13,14 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
-from localhost.asking import EVERYONE, DemoError, add_up, audiences_of, count_deferred, follow, put_requests
-from localhost.crowd import INSTALL_CONCURRENCY, Crowd, count_installs, gather_crowd
+from localhost.asking import EVERYONE, DemoError, audiences_of, put_requests
+from localhost.crowd import Crowd, count_installs, gather_crowd
+from localhost.digest_demo import tell_digest
+from localhost.following import add_up, count_deferred, follow
 from localhost.memory import MemoryWatch
 from localhost.processes import ChildDiedError
-from localhost.progress import View, done_in, open_view
+from localhost.progress import View, open_view
 from localhost.stack import Stack
 from localhost.tools import ToolError
 from localhost.verdict import Delivered, Verdict, judge
@@ -33,7 +34,9 @@ def main() -> int:
     """Run the demo and return its exit code."""
     parser = argparse.ArgumentParser(prog="dev.py demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--people", type=int, default=1000, metavar="N", help="how many install the bot")
-    parser.add_argument("--installed", type=_share, metavar="S", help="what share of them has; the others are given it")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--installed", type=_share, metavar="S", help="what share of them has; the others are given it")
+    kind.add_argument("--digest", action="store_true", help="drop items, and tell each person what gathered for them")
     parser.add_argument("--hosts", type=int, default=1, metavar="N", help="how many instances of the app run")
     parser.add_argument("--unlimited", action="store_true", help="lift Teams' limit and the app's pace")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after so many seconds")
@@ -65,6 +68,7 @@ async def _interruptible(arguments: argparse.Namespace) -> Verdict:
             people=arguments.people,
             installed=arguments.installed,
             hosts=arguments.hosts,
+            digest=arguments.digest,
             unlimited=arguments.unlimited,
             patience=patience,
             view=view,
@@ -72,7 +76,7 @@ async def _interruptible(arguments: argparse.Namespace) -> Verdict:
 
 
 async def run(
-    *, people: int, installed: float | None, hosts: int, unlimited: bool, patience: float, view: View
+    *, people: int, installed: float | None, hosts: int, digest: bool, unlimited: bool, patience: float, view: View
 ) -> Verdict:
     """Start the stack, install, broadcast, follow, and judge; `patience` in seconds is for the broadcast.
 
@@ -84,6 +88,8 @@ async def run(
     installs = installed is not None
     async with Stack(hosts=hosts, environment=environment, simulator=limits, installs=installs) as stack:
         crowd = await install(stack, view, people=people, installed=installed)
+        if digest:
+            return await tell_digest(stack, crowd, view=view, patience=patience)
         view.step("broadcasting")
         memory = MemoryWatch([host.child.pid for host in stack.hosts], people=people)
         memory.pass_by(0)
@@ -93,46 +99,34 @@ async def run(
             stack.connection_string,
             tenant=stack.addresses["tenant_id"],
             text=text,
-            audiences=[EVERYONE] if crowd is None else audiences_of(crowd.names),
+            audiences=audiences_of(crowd.names) if installs else [EVERYONE],
         )
-
-        def tell(report: Mapping[str, Any]) -> None:
-            view.update(report)
-            memory.pass_by(done_in(report))
-
-        reports = await follow(stack, keys, tell=tell, until=started + patience)
-        memory.end()
+        reports = await follow(stack, keys, view=view, memory=memory, until=started + patience)
         seconds = time.monotonic() - started
         return judge(
             people=people,
             report=add_up({report["key"]: report for report in reports}),
             deferred=await count_deferred(stack, reports),
             delivered=await read_ledger(stack, text),
-            installs=None if crowd is None else await count_installs(stack.control, crowd, text=text),
+            installs=await count_installs(stack.control, crowd, text=text) if installs else None,
             unlimited=unlimited,
             seconds=seconds,
             memory=memory.readings,
         )
 
 
-async def install(stack: Stack, view: View, *, people: int, installed: float | None) -> Crowd | None:
-    """Have people install the bot: all of them, or with a share `installed` so many of the crowd that comes back."""
-    crowd = None
-    if installed is None:
-        view.step(f"{people} people install the bot")
-        await stack.control.add_people(people)
-        tally = await stack.control.install(concurrency=INSTALL_CONCURRENCY)
-    else:
-        view.step(f"{installed:.0%} of {people} people install the bot")
-        crowd = await gather_crowd(stack.control, people, installed=installed)
-        tally = crowd.tally
-    if tally.failed:
+async def install(stack: Stack, view: View, *, people: int, installed: float | None) -> Crowd:
+    """Have people install the bot: a share `installed` of them, or all; the crowd that comes of it."""
+    share = "" if installed is None else f"{installed:.0%} of "
+    view.step(f"{share}{people} people install the bot")
+    crowd = await gather_crowd(stack.control, people, installed=1.0 if installed is None else installed)
+    if crowd.tally.failed:
         log = stack.hosts[0].child.log_tail()
-        raise DemoError(f"{tally.failed} of {people} installs were refused: {tally.by_status}\n{log}")
+        raise DemoError(f"{crowd.tally.failed} of {people} installs were refused: {crowd.tally.by_status}\n{log}")
     # A bot may greet whom it meets: what it says then is no part of the broadcast.
     await stack.control.wait_until_quiet(for_s=0.5)
     await stack.control.clear_ledger()
-    if crowd is not None:
+    if installed is not None:
         lacking = ", ".join(f"{number} {reason}" for reason, number in crowd.drawn.refused.items())
         view.step(f"{crowd.drawn.strangers} are to be given it; others cannot be: {lacking}")
     return crowd

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from localhost.digest_verdict import Digest
+
 MANY_STRANGERS = 1_000
 """From so many people without the app on the first message must not wait for long."""
 LATEST_FIRST = 100
@@ -18,7 +20,8 @@ class Verdict:
     come from the ledger; `deferred` (people whose message took more than one try) and `undeliverable` by reason from
     the app. `lost` people have neither a message nor a reason. `installed_now` people were given the app by Herald:
     `installed_twice` of them at more than one request, and `before_first` before the first message arrived. `memory` is
-    what the largest host had, in MiB, at the start, a tenth, a half and the end of the broadcast.
+    what the largest host had, in MiB, at the start, a tenth, a half and the end of the broadcast. A `digest` goes only
+    to those for whom something gathered.
     """
 
     people: int
@@ -36,6 +39,7 @@ class Verdict:
     before_first: int
     memory: Sequence[float | None]
     disagreements: tuple[str, ...]
+    digest: Digest | None = None
 
     @property
     def memory_ratio(self) -> float | None:
@@ -62,6 +66,7 @@ class Verdict:
             "seconds": round(self.seconds, 2),
             "memory_mib": list(self.memory),
             "memory_ratio": self.memory_ratio,
+            **({"digest": self.digest.to_json()} if self.digest else {}),
             "agrees": not self.disagreements,
             "disagreements": list(self.disagreements),
         }
@@ -101,6 +106,7 @@ def judge(
     delivered: Delivered,
     seconds: float,
     installs: Installs | None = None,
+    digest: Digest | None = None,
     unlimited: bool = False,
     memory: Sequence[float | None] = (),
 ) -> Verdict:
@@ -111,11 +117,12 @@ def judge(
     counts: Mapping[str, int] = report.get("counts", {})
     undeliverable = {reason: number for reason, number in dict(report.get("reasons", {})).items() if number}
     refused = counts.get("undeliverable", 0)
-    lost = people - delivered.reached - refused
+    wanted = people if digest is None else digest.recipients
+    lost = wanted - delivered.reached - refused
     facts = {
         f"the app's broadcast is {report.get('state')}, not finished": report.get("state") == "finished",
-        f"the app counts {report.get('total')} people, there are {people}": report.get("total") == people,
-        f"the app's counts add up to {sum(counts.values())}": sum(counts.values()) == people,
+        f"the app counts {report.get('total')} people, there are {wanted}": report.get("total") == wanted,
+        f"the app's counts add up to {sum(counts.values())}": sum(counts.values()) == wanted,
         f"the app sent {counts.get('sent', 0)}, {delivered.reached} arrived": counts.get("sent", 0)
         == delivered.reached,
         f"{lost} people have neither a message nor a reason": lost == 0,
@@ -146,5 +153,9 @@ def judge(
         installed_twice=installs.twice if installs else 0,
         before_first=installs.before_first if installs else 0,
         memory=memory,
-        disagreements=tuple(sentence for sentence, holds in facts.items() if not holds),
+        disagreements=(
+            *(sentence for sentence, holds in facts.items() if not holds),
+            *(digest.disagreements() if digest else ()),
+        ),
+        digest=digest,
     )

@@ -1,13 +1,16 @@
 """The demo's verdict for people."""
 
+from localhost.digest_verdict import Digest
 from localhost.verdict import Verdict
 
 
 def in_words(verdict: Verdict) -> str:
     """Return the report for people."""
     refused = ", ".join(f"{number} {reason}" for reason, number in verdict.undeliverable.items()) or "none"
+    what, later = "message" if verdict.digest is None else "digest", f"{verdict.deferred:,} of them by a later try"
     lines = [
-        f"{verdict.sent:,} of {verdict.people:,} people have the message, {verdict.deferred:,} of them by a later try",
+        f"{verdict.sent:,} of {verdict.people:,} people have the {what}, {later}",
+        *_digest_in_words(verdict.digest),
         *_installs_in_words(verdict),
         f"undeliverable: {refused}; lost: {verdict.lost}; twice: {verdict.duplicates}",
         f"{verdict.rate:.1f} messages per second, {verdict.seconds:.1f} s in all",
@@ -24,6 +27,17 @@ def _installs_in_words(verdict: Verdict) -> list[str]:
     return [
         f"{verdict.installed_now:,} were given the app first, {verdict.installed_twice} of them twice; "
         f"{verdict.before_first:,} had it when the first message arrived"
+    ]
+
+
+def _digest_in_words(digest: Digest | None) -> list[str]:
+    if digest is None:
+        return []
+    return [
+        f"for {digest.recipients:,} something had gathered; {digest.right:,} cards tell exactly that: "
+        f"{digest.shown:,} items, and {digest.counted:,} counted",
+        f"{digest.dropped:,} items were dropped, {digest.replaced:,} of them replaced, {digest.expired:,} expired, "
+        f"{digest.rejected:,} rejected; {digest.waiting:,} still wait",
     ]
 
 

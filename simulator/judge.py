@@ -91,7 +91,7 @@ class Judge:
         return self.world.ledger.people()
 
     def ledger_contents(self) -> dict[str, dict[str, Any]]:
-        """By digest of a content: text, deliveries, reached, duplicates."""
+        """By digest of a content: text, attachments, deliveries, reached, duplicates."""
         return self.world.ledger.contents()
 
     def ledger_entries(

@@ -3,9 +3,11 @@
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from simulator.figures import Summary, rate_of, worst_second
 
@@ -48,6 +50,7 @@ class Ledger:
     _statuses: Counter[int] = field(default_factory=Counter)
     _kinds: Counter[str] = field(default_factory=Counter)
     _texts: dict[str, str] = field(default_factory=dict)
+    _attachments: dict[str, bytes] = field(default_factory=dict)
     _seq: int = 0
 
     def request(self, kind: str, monotonic: float, cost: int = 1) -> None:
@@ -75,12 +78,15 @@ class Ledger:
         activity_id: str | None,
         content: bytes,
         text: str,
+        attachments: Sequence[Any] = (),
     ) -> None:
         """Write down that a message was delivered, updated or deleted; `content` is what the digest is made of."""
         self._seq += 1
         digest = digest_of(content)
-        # A broadcast has one text for all: keep it once.
+        # A broadcast has one text for all, or one card: keep it once.
         text = self._texts.setdefault(digest, text)
+        if attachments and digest not in self._attachments:
+            self._attachments[digest] = orjson.dumps(attachments)
         self._entries.append(
             Entry(self._seq, event, at, monotonic, tenant, person, conversation, activity_id, digest, text)
         )
@@ -105,6 +111,7 @@ class Ledger:
         for part in (self._entries, self._reached, self._people, self._counts, self._statuses, self._kinds):
             part.clear()
         self._texts.clear()
+        self._attachments.clear()
         self._delivered_at = array("d")
         self._requested_at = array("d")
 
@@ -120,12 +127,14 @@ class Ledger:
                 yield entry
 
     def contents(self) -> dict[str, dict[str, Any]]:
-        """By digest of a content: its text, its deliveries, whom it reached, and its surplus deliveries."""
+        """By digest of a content: its text and attachments, its deliveries, how many it reached, surplus deliveries."""
         found: dict[str, dict[str, Any]] = {}
         for (_, digest), times in self._reached.items():
-            row = found.setdefault(
-                digest, {"text": self._texts[digest], "deliveries": 0, "reached": 0, "duplicates": 0}
-            )
+            if digest not in found:
+                attachments = orjson.loads(self._attachments.get(digest, b"[]"))
+                found[digest] = {"text": self._texts[digest], "attachments": attachments}
+                found[digest] |= {"deliveries": 0, "reached": 0, "duplicates": 0}
+            row = found[digest]
             row["deliveries"] += times
             row["reached"] += 1
             row["duplicates"] += times - 1

@@ -146,4 +146,5 @@ def _record(world: World, event: str, spot: Spot, activity: dict[str, Any]) -> N
         activity_id=spot.activity_id,
         content=content,
         text=text,
+        attachments=activity.get("attachments") or (),
     )

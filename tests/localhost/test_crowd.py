@@ -3,8 +3,9 @@
 import random
 from typing import Any
 
-from localhost.asking import add_up, audiences_of
+from localhost.asking import audiences_of
 from localhost.crowd import count_installs, draw, gather_crowd
+from localhost.following import add_up
 from simulator.config import Config
 from simulator.control import Control
 from tests.simulator.connector_caller import Caller

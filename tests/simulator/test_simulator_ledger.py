@@ -1,6 +1,8 @@
 """The ledger's counts, pages and figures."""
 
 from array import array
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,15 @@ from simulator.figures import rate_of, worst_second
 from simulator.ledger import Ledger
 
 
-def deliver(ledger: Ledger, person: str | None, text: str = "hello", *, at: float = 0.0, event: str = "sent") -> None:
+def deliver(
+    ledger: Ledger,
+    person: str | None,
+    text: str = "hello",
+    *,
+    at: float = 0.0,
+    event: str = "sent",
+    attachments: Sequence[Any] = (),
+) -> None:
     ledger.record(
         event,
         at=1_700_000_000.0 + at,
@@ -21,6 +31,7 @@ def deliver(ledger: Ledger, person: str | None, text: str = "hello", *, at: floa
         activity_id="1",
         content=text.encode(),
         text=text,
+        attachments=attachments,
     )
 
 
@@ -49,9 +60,21 @@ def test_contents_are_told_apart_by_digest() -> None:
     rows = sorted(ledger.contents().values(), key=lambda row: str(row["text"]))
 
     assert rows == [
-        {"text": "a", "deliveries": 3, "reached": 2, "duplicates": 1},
-        {"text": "b", "deliveries": 1, "reached": 1, "duplicates": 0},
+        {"text": "a", "attachments": [], "deliveries": 3, "reached": 2, "duplicates": 1},
+        {"text": "b", "attachments": [], "deliveries": 1, "reached": 1, "duplicates": 0},
     ]
+
+
+def test_a_contents_attachments_are_told() -> None:
+    ledger, card = Ledger(), {"contentType": "card", "content": {"body": ["words"]}}
+    for person in ("adele", "bruno"):
+        deliver(ledger, person, attachments=[card])
+
+    (told,) = ledger.contents().values()
+    ledger.clear()
+
+    assert (told["attachments"], told["reached"]) == ([card], 2)
+    assert ledger.contents() == {}
 
 
 def test_updates_and_deletes_are_no_deliveries() -> None:
