@@ -123,7 +123,7 @@ async def test_each_item_is_in_one_of_two_digests_though_the_host_is_killed_whil
     for one in late:
         await paced.put(documented(digest, one), queue="digest-items")
     await paced.stack.restart_host(0)
-    await paced.sent_at_least(first, 200, within=200)
+    under_way = await paced.sent_at_least(first, 200, within=200)
     paced.stack.kill_host(0)
     await paced.stack.restart_host(0)
     await paced.finished(first, within=300)
@@ -136,6 +136,7 @@ async def test_each_item_is_in_one_of_two_digests_though_the_host_is_killed_whil
         for message in {json.dumps(message): message for message in messages}.values():
             titles.update((person, line.title) for line in read_card(message).lines)
     told = [*early, *late, *({"person": person, "title": "For everybody"} for person in people)]
+    assert under_way["counts"]["sent"] < 1_000
     assert titles == Counter((one["person"], one["title"]) for one in told)
     assert sum(map(len, found.values())) - 1_000 - second["counts"]["sent"] <= 100
     assert await waiting(paced, digest) == []
