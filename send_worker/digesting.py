@@ -10,10 +10,8 @@ What came meanwhile, or was replaced, is not named, and waits for the next diges
 """
 
 import logging
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from secrets import token_hex
 
 from send_worker.digest_walk import DigestWalk
@@ -166,13 +164,10 @@ class Digesting:
         """
         if part is None:
             return iter(())
-        members = union([await self._run(broadcast_id, name, after) for name in part.runs])
-        left_out = union([await self._run(broadcast_id, name, after) for name in part.except_runs])
+        runs = self._store.runs
+        members = union([await runs.walk(broadcast_id, name, after=after) for name in part.runs])
+        left_out = union([await runs.walk(broadcast_id, name, after=after) for name in part.except_runs])
         return without(filter(_is_person, members), left_out)
-
-    async def _run(self, broadcast_id: str, name: str, after: str) -> Iterator[str]:
-        _, keys = await self._store.runs.read(broadcast_id, name)
-        return islice(keys, bisect_right(keys, after), None)
 
     async def settle_ended(self, broadcast: Broadcast) -> None:
         """Remove what a plan that has ended has taken: nothing where it was stopped before it wrote a letter."""

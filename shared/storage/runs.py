@@ -1,7 +1,8 @@
 """The runs of a plan: sets of recipient keys in order, each spread over as many rows as it needs."""
 
-from collections.abc import Sequence
-from itertools import count
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import chain, count
 
 from shared.ports import Table
 from shared.storage import broadcast_rows as codec
@@ -21,13 +22,22 @@ class Runs:
 
     async def read(self, broadcast_id: str, name: str) -> tuple[str, list[str]]:
         """Read a run: its kind and its keys in order."""
-        kind, keys = "", list[str]()
-        # Row by row: the pager of a query is a cycle that keeps its last page, here a mebibyte, until it is collected.
+        parts = [part async for part in self._parts(broadcast_id, name)]
+        return parts[0][0] if parts else "", [key for _, keys in parts for key in keys]
+
+    async def walk(self, broadcast_id: str, name: str, *, after: str) -> Iterator[str]:
+        """The keys of a run behind one of them, in order. They stay packed meanwhile: many are walked side by side."""
+        parts = [part async for _, part in self._parts(broadcast_id, name)]
+        return chain.from_iterable(map(part.__getitem__, range(bisect_right(part, after), len(part))) for part in parts)
+
+    async def _parts(self, broadcast_id: str, name: str) -> AsyncIterator[tuple[str, Sequence[str]]]:
+        """Yield the kind and the keys of each row of a run.
+
+        Row by row: the pager of a query is a cycle that keeps its last page, here a mebibyte, until it is collected.
+        """
         parts = count()
         while row := await self._table.get(broadcast_id, _run_key(name, next(parts))):
-            kind, part = codec.unpack_run(row.values)
-            keys.extend(part)
-        return kind, keys
+            yield codec.unpack_run(row.values)
 
 
 def _run_key(name: str, part: int) -> str:

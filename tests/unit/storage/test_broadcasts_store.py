@@ -117,6 +117,25 @@ async def test_runs_of_two_names_come_back_each_as_it_was(desk: Desk) -> None:
     assert await desk.store.runs.read(ID, "0a1b2c3") == ("text", ["chat!a"])
 
 
+async def test_a_run_is_walked_from_behind_any_key(desk: Desk) -> None:
+    """Over several rows, and from keys that it does not have."""
+    keys = [f"user!00000000-0000-0000-0000-{2 * n:012x}" for n in range(40_000)]
+    names = [f"name!p{n}@contoso.com" for n in range(5)]
+    await desk.store.runs.save(ID, "people", "user", keys)
+    await desk.store.runs.save(ID, "mixed", "mixed", [*names, *keys[:5]])
+
+    async def walked(run: str, after: str) -> list[str]:
+        return list(await desk.store.runs.walk(ID, run, after=after))
+
+    for place in (0, 1, 30_719, 30_720, 30_721, 39_999):
+        assert await walked("people", keys[place]) == keys[place + 1 :]
+    assert await walked("people", "user!00000000-0000-0000-0000-000000000001") == keys[1:]
+    assert await walked("people", "") == await walked("people", names[0]) == keys
+    assert await walked("mixed", names[3]) == [names[4], *keys[:5]]
+    assert await walked("mixed", keys[3]) == [keys[4]]
+    assert await walked("unknown", "") == []
+
+
 async def test_a_write_carries_progress_and_lease_under_the_etag(desk: Desk) -> None:
     await begun(desk, batch=people(2))
     batch = await claimed(desk)
