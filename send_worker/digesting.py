@@ -137,9 +137,11 @@ class Digesting:
             return cursor
         parts = (await self._store.digests.frozen(broadcast.id)).parts
         if len(cursor.part_runs) < parts:
-            if is_set_aside:
-                self._tell_aside(broadcast, item=f"part {len(cursor.part_runs)}", reason=cursor.waits_for)
-            cursor = cursor.behind_part(is_set_aside=is_set_aside)
+            behind = cursor.behind_part(is_set_aside=is_set_aside)
+            if behind.part_runs[-1] is None:
+                reason = cursor.waits_for or "too_many_runs"
+                self._tell_aside(broadcast, item=f"part {len(cursor.part_runs)}", reason=reason)
+            cursor = behind
         return replace(cursor, phase=Phase.EMIT if len(cursor.part_runs) == parts else Phase.COLLECT)
 
     async def walk(self, broadcast: Broadcast, cursor: Cursor) -> DigestWalk:

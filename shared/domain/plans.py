@@ -49,6 +49,8 @@ class Phase(StrEnum):
 
 
 _SET_ASIDE = "-"
+MOST_PARTS = 32_000
+"""Characters of `Cursor.parts`: a table's string has 32 Ki, and audiences that are set aside take two each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,13 @@ class Cursor:
         return [_unpack_part(packed) for packed in self.parts.split(";")[:-1]]
 
     def behind_part(self, *, is_set_aside: bool = False) -> "Cursor":
-        """The cursor behind the audience of a digest that was collected, or that is set aside."""
-        packed = _SET_ASIDE if is_set_aside else f"{self.runs}/{self.except_runs}"
+        """The cursor behind the audience of a digest that was collected, or that is set aside.
+
+        So is one whose runs are too many: a plan that cannot take its step would stand still for ever.
+        """
+        packed = f"{self.runs}/{self.except_runs}"
+        if is_set_aside or len(self.parts) + len(packed) > MOST_PARTS:
+            packed = _SET_ASIDE
         kept = Cursor(phase=Phase.COLLECT, parts=f"{self.parts}{packed};")
         return replace(kept, skipped_runs=self.skipped_runs, skipped=self.skipped)
 

@@ -10,6 +10,7 @@ from shared.domain.batches import Recipient
 from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, is_install
 from shared.domain.plans import (
     BYTES_PER_STEP,
+    MOST_PARTS,
     ROWS_PER_STEP,
     Cursor,
     Phase,
@@ -18,6 +19,7 @@ from shared.domain.plans import (
     portions,
     run_capacity,
 )
+from shared.storage.rows import MAX_STRING_CHARACTERS
 
 recipients = st.builds(
     Recipient,
@@ -176,3 +178,18 @@ def test_a_transaction_of_large_batches_ends_at_two_mebibytes() -> None:
 @pytest.mark.parametrize("phase", Phase)
 def test_only_the_last_phase_is_the_end(phase: Phase) -> None:
     assert Cursor(phase=phase).is_finished is (phase is Phase.FINISHED)
+
+
+def test_audiences_of_a_digest_with_too_many_runs_are_set_aside() -> None:
+    """The names of all runs are one string of the cursor, which a table bounds."""
+    names = " ".join(f"{number:08x}" for number in range(50))
+    cursor = Cursor()
+    for _ in range(200):
+        cursor = replace(cursor, runs=names, except_runs=names).behind_part()
+
+    kept = [one for one in cursor.part_runs if one is not None]
+    assert len(cursor.part_runs) == 200
+    assert 30 < len(kept) < 40
+    assert all(len(one.runs) == len(one.except_runs) == 50 for one in kept)
+    assert cursor.part_runs[-1] is None
+    assert len(cursor.parts) <= MOST_PARTS + 2 * 200 <= MAX_STRING_CHARACTERS
