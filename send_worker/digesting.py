@@ -135,14 +135,13 @@ class Digesting:
         is_set_aside = cursor.waits_for in (Wait.EXCEPTION, Wait.CONSENT)
         if cursor.phase is not Phase.FINISHED and not is_set_aside:
             return cursor
-        parts = (await self._store.digests.frozen(broadcast.id)).parts
-        if len(cursor.part_runs) < parts:
-            behind = cursor.behind_part(is_set_aside=is_set_aside)
-            if behind.part_runs[-1] is None:
-                reason = cursor.waits_for or "too_many_runs"
-                self._tell_aside(broadcast, item=f"part {len(cursor.part_runs)}", reason=reason)
-            cursor = behind
-        return replace(cursor, phase=Phase.EMIT if len(cursor.part_runs) == parts else Phase.COLLECT)
+        frozen, part = await self._store.digests.frozen(broadcast.id), len(cursor.part_runs)
+        if part < frozen.parts:
+            reason = cursor.waits_for or "too_many_runs"
+            cursor = cursor.behind_part(is_set_aside=is_set_aside)
+            for one in frozen.named_for(part) if cursor.part_runs[part] is None else ():
+                self._tell_aside(broadcast, item=one.id, reason=reason)
+        return replace(cursor, phase=Phase.EMIT if len(cursor.part_runs) == frozen.parts else Phase.COLLECT)
 
     async def walk(self, broadcast: Broadcast, cursor: Cursor) -> DigestWalk:
         """The walk from where the cursor stands, once everything is removed that was named before."""
@@ -181,8 +180,8 @@ class Digesting:
         """Remove everything that a plan has taken which writes nothing more. Doing it again changes nothing."""
         await self.remove_taken(broadcast)
         frozen = await self._store.digests.frozen(broadcast.id)
-        parts = cursor.part_runs
-        taken = [one for place, one in zip(frozen.places, frozen.named, strict=True) if parts[place] is not None]
+        told = [part for part, runs in enumerate(cursor.part_runs) if runs is not None]
+        taken = [one for part in told for one in frozen.named_for(part)]
         await self._items.take(broadcast.tenant, broadcast.digest, taken)
 
     async def remove_taken(self, broadcast: Broadcast) -> None:

@@ -63,6 +63,11 @@ class Named:
     key: str
     etag: str
 
+    @property
+    def id(self) -> str:
+        """The item's id: its own among those for the same person, or for audiences."""
+        return self.key.rpartition("!")[2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
@@ -76,8 +81,8 @@ class StoredItem:
 
     @property
     def id(self) -> str:
-        """The item's id: its own among those for the same person, or for audiences."""
-        return self.key.rpartition("!")[2]
+        """As `Named.id`."""
+        return self.named.id
 
     @property
     def named(self) -> Named:

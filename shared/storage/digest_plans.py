@@ -38,6 +38,10 @@ class Frozen:
         """The places of the items that are for any of these audiences."""
         return [item for item, part in enumerate(self.places) if part in parts]
 
+    def named_for(self, part: int) -> list[Named]:
+        """The rows of the items that are for this audience."""
+        return [one for place, one in zip(self.places, self.named, strict=True) if place == part]
+
 
 class DigestPlans:
     """Reads and writes of a digest's own rows. Decides nothing."""

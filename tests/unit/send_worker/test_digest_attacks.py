@@ -1,7 +1,10 @@
 """Digests under attack: planners side by side, stops at each phase, audiences that hold others up."""
 
 import asyncio
+import json
 from typing import Any
+
+import pytest
 
 from send_worker.digest_walk import MOST_TOLD
 from send_worker.digesting import MOST_SHARED
@@ -200,3 +203,23 @@ def test_a_person_of_an_audience_whom_nobody_knows_by_this_name_is_reported() ->
         assert await waiting(world) == []
 
     in_a_world(scenario, graph=MemoryDirectory([Account(object_id(1), upn="u1@contoso.com")]))
+
+
+def test_items_whose_audience_is_set_aside_are_told_by_their_ids(caplog: pytest.LogCaptureFixture) -> None:
+    gone = object_id(901)
+
+    async def scenario(world: World) -> None:
+        await world.install(range(3))
+        but = {"everyone": "installed", "except": {"groups": [gone]}}
+        for title in ("a", "b"):
+            await drop(world, title, audience=but)
+        await drop(world, "c", audience=EVERYONE)
+        broadcast = await tell(world)
+        await build_pipeline(world.app()).planner.handle(broadcast)
+
+        assert {title for _, title in await told(world, broadcast)} == {"c"}
+        assert await waiting(world) == ["a", "b"]
+
+    in_a_world(scenario, graph=MemoryDirectory())
+    aside = [record.getMessage() for record in caplog.records if "digest_item_set_aside" in record.getMessage()]
+    assert [json.loads(one.partition(" ")[2])["item"] for one in aside] == ["a", "b"]
