@@ -37,6 +37,8 @@ from shared.telemetry import log_event
 
 MOST_SHARED = 200
 """Items for audiences that one digest takes up; further ones wait for the next."""
+PATIENCE_SECONDS = 3_600.0
+"""So long after it was accepted a digest waits for an audience that cannot be read; all later ones wait with it."""
 TURN_SECONDS = 10.0
 """So long a digest's plan rests while another one's takes items."""
 
@@ -126,13 +128,15 @@ class Digesting:
         """The cursor that follows one of collecting: letters are written when all audiences are collected.
 
         An audience that waits for somebody to mend something is set aside with its items, which are not taken: it must
-        not hold up what gathered for everybody else. Of what is unknown no places are kept: they are places in this
-        audience alone, and reports do not know of it.
+        not hold up what gathered for everybody else. So is one that still cannot be read after an hour.
+
+        Of what is unknown no places are kept: they are places in this audience alone, and reports do not know of it.
         """
         cursor = replace(cursor, unknown_groups="", unknown_rosters="", unknown_exceptions="")
         if cursor.phase is Phase.EMIT:
             return replace(cursor, phase=Phase.COLLECT)
-        is_set_aside = cursor.waits_for in (Wait.EXCEPTION, Wait.CONSENT)
+        is_late = self._clock.now() > broadcast.began_at + PATIENCE_SECONDS
+        is_set_aside = cursor.waits_for in (Wait.EXCEPTION, Wait.CONSENT) or (bool(cursor.waits_for) and is_late)
         if cursor.phase is not Phase.FINISHED and not is_set_aside:
             return cursor
         frozen, part = await self._store.digests.frozen(broadcast.id), len(cursor.part_runs)

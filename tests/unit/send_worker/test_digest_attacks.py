@@ -10,9 +10,10 @@ from send_worker.digest_walk import MOST_TOLD
 from send_worker.digesting import MOST_SHARED
 from send_worker.pipeline import build_pipeline
 from send_worker.planner import BUDGET_SECONDS
+from shared.domain.outcomes import State
 from shared.errors import StorageUnavailable
 from tests.twins.digests import drop, letters, tell, told, waiting
-from tests.twins.directory import Account, MemoryDirectory
+from tests.twins.directory import THROTTLED, Account, MemoryDirectory
 from tests.twins.storage import Call, Moment, yielding
 from tests.twins.world import EPOCH, World, in_a_world, object_id
 
@@ -223,3 +224,22 @@ def test_items_whose_audience_is_set_aside_are_told_by_their_ids(caplog: pytest.
     in_a_world(scenario, graph=MemoryDirectory())
     aside = [record.getMessage() for record in caplog.records if "digest_item_set_aside" in record.getMessage()]
     assert [json.loads(one.partition(" ")[2])["item"] for one in aside] == ["a", "b"]
+
+
+def test_a_group_that_graph_never_tells_of_holds_a_digest_up_for_an_hour_at_most() -> None:
+    group = object_id(900)
+
+    async def scenario(world: World) -> None:
+        await world.install(range(3))
+        world.start()
+        await drop(world, "to a group", audience={"groups": [group]})
+        await drop(world, "for all", audience=EVERYONE)
+        broadcast = await tell(world)
+
+        took = await world.finished(broadcast)
+
+        assert 3_600 < took < 4_600
+        assert world.states(broadcast) == {State.SENT: 3}
+        assert await waiting(world) == ["to a group"]
+
+    in_a_world(scenario, graph=MemoryDirectory(groups={group: []}, fault=lambda _: THROTTLED))
