@@ -79,12 +79,13 @@ class Broadcasts:
         cursor: Cursor,
         batch: Sequence[Recipient] = (),
     ) -> None:
-        """Write content, then head, cursor and lanes in one transaction, with the only batch where that is planned.
+        """Write content, head, cursor and lanes in one transaction, with the only batch where that is planned.
 
+        So an occurrence whose schedule is changed while two ticks accept it is what one of them read, as a whole.
         Raises RowConflict where the head stands already: then everything of this step does.
         """
-        await self._table.write(broadcast.id, [upsert(content_key(0), pack_bytes("content", content))])
         operations = [
+            upsert(content_key(0), pack_bytes("content", content)),
             insert(HEAD, codec.pack_broadcast(broadcast)),
             insert(CURSOR, codec.pack_cursor(cursor) | pack_bytes("audience", audience)),
             *(insert(lane_key(lane, 0), {"batch": batch}) for lane, batch in broadcast.lanes.starts.items()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,17 @@ from send_worker.digest_walk import MOST_TOLD
 from send_worker.digesting import MOST_SHARED
 from send_worker.pipeline import build_pipeline
 from send_worker.planner import BUDGET_SECONDS
+from shared.acceptance import Accepted
+from shared.domain.audience import Audience
+from shared.domain.letters import Sheet, pack_sheet
 from shared.domain.outcomes import State
+from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import StorageUnavailable
+from shared.storage.broadcast_keys import HEAD
 from tests.twins.digests import drop, letters, tell, told, waiting
 from tests.twins.directory import THROTTLED, Account, MemoryDirectory
 from tests.twins.storage import Call, Moment, yielding
-from tests.twins.world import EPOCH, World, in_a_world, object_id
+from tests.twins.world import EPOCH, TENANT, World, in_a_world, object_id
 
 EVERYONE = {"everyone": "installed"}
 
@@ -243,3 +249,41 @@ def test_a_group_that_graph_never_tells_of_holds_a_digest_up_for_an_hour_at_most
         assert await waiting(world) == ["to a group"]
 
     in_a_world(scenario, graph=MemoryDirectory(groups={group: []}, fault=lambda _: THROTTLED))
+
+
+def test_a_schedule_that_becomes_a_message_while_two_ticks_accept_it_is_one_of_the_two() -> None:
+    async def scenario(world: World) -> None:
+        sheet = pack_sheet(Sheet(heading="Your day"))
+        digest = BroadcastRequest(
+            tenant=TENANT,
+            key="occurrence",
+            broadcast_id="0" * 20,
+            audience=Audience(),
+            content=Content(encoded=sheet),
+            digest="daily",
+        )
+        message = replace(digest, content=Content(text="Hello"), digest="")
+        ticks, reached, goes_on = list[asyncio.Task[Accepted]](), asyncio.Event(), asyncio.Event()
+
+        async def hook(call: Call) -> None:
+            await asyncio.sleep(0)
+            if call.moment is Moment.AFTER or all(one.key != HEAD for one in call.operations):
+                return
+            if asyncio.current_task() is ticks[0]:
+                reached.set()
+                await goes_on.wait()
+            else:
+                goes_on.set()
+                await ticks[0]
+
+        world.account.use_hook(hook)
+        ticks.append(asyncio.create_task(world.app().acceptance.accept(digest)))
+        await reached.wait()
+        await world.app().acceptance.accept(message)
+        world.account.use_hook(yielding)
+
+        store = world.app().broadcasts
+        assert (await store.head("0" * 20)).digest == "daily"
+        assert await store.content("0" * 20) == sheet
+
+    in_a_world(scenario)

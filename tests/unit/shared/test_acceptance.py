@@ -159,7 +159,7 @@ async def test_acceptance_that_broke_off_at_any_step_is_finished_by_the_same_req
         nudged = {unpack_nudge(body).broadcast for body in (*house.sends.take(), *house.plans.take())}
         assert nudged == {accepted.broadcast_id}, step
         if not broke:
-            assert step > 6
+            assert step > 5
             return
 
 
