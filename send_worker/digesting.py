@@ -21,6 +21,7 @@ from shared.audience_contract import AudienceBody
 from shared.audience_requests import read_audience, read_saved
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import Broadcast
+from shared.domain.ids import CHANCE
 from shared.domain.letters import fill_sheet, pack_sheet, unpack_sheet
 from shared.domain.merging import places_by_key, union, without
 from shared.domain.plans import Cursor, PartRuns, Phase, Wait
@@ -85,10 +86,12 @@ class Digesting:
         """The items for audiences that are to be told, with these as they stand now.
 
         One whose audience cannot be read (a saved one was removed, say) waits for a later digest, or for its end. It
-        takes no place from others, nor does one that has expired.
+        takes no place from others, nor does one that has expired. Each digest begins with another one, so that those
+        which are set aside later, time and again, keep nobody waiting for good.
         """
         readable, now = list[tuple[StoredItem, Audience]](), self._clock.now()
-        async for one in self._items.audience_items(broadcast.tenant, broadcast.digest):
+        first = broadcast.id[-CHANCE:]
+        async for one in self._items.audience_items(broadcast.tenant, broadcast.digest, first=first):
             if len(readable) == MOST_SHARED:
                 break
             if one.item.is_over(now):

@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+CHANCE = 10
+"""So many characters at the end of a broadcast's id are chance."""
 _LATEST_MS = 10**13 - 1
 
 
 def broadcast_id(*, now: float, randomness: bytes) -> str:
     """Make an id whose order is the order of acceptance: 10 characters of milliseconds and 10 of chance (50 bits)."""
     chance = int.from_bytes(randomness[:7], "big") & ((1 << 50) - 1)
-    return _base32(int(now * 1000), 10) + _base32(chance, 10)
+    return _base32(int(now * 1000), 10) + _base32(chance, CHANCE)
 
 
 def occurrence_id(*, schedule: str, at: float) -> str:

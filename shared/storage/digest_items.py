@@ -135,10 +135,11 @@ class DigestItems:
         async for row in rows:
             yield _stored(row)
 
-    async def audience_items(self, tenant: str, digest: str) -> AsyncIterator[StoredItem]:
-        """Yield items for audiences in the order of their ids."""
-        async for row in self._table.scan(_partition(tenant, digest), start=_AUDIENCE, end=_AUDIENCE + _AFTER):
-            yield _stored(row)
+    async def audience_items(self, tenant: str, digest: str, *, first: str = "") -> AsyncIterator[StoredItem]:
+        """Yield items for audiences in the order of their ids, from one of these on; those before it come last."""
+        for start, end in ((first, _AFTER), ("", first)) if first else (("", _AFTER),):
+            async for row in self._table.scan(_partition(tenant, digest), start=_AUDIENCE + start, end=_AUDIENCE + end):
+                yield _stored(row)
 
     async def page(
         self, tenant: str, digest: str, *, person: str = "", after: str = "", limit: int

@@ -60,6 +60,14 @@ class DigestItemsContract:
     async def shared(self, items: DigestItems, tenant: str) -> list[StoredItem]:
         return [one async for one in items.audience_items(tenant, DAILY)]
 
+    async def test_items_for_audiences_come_in_turn_from_any_of_them_on(self, items: DigestItems, tenant: str) -> None:
+        for name in "bdac":
+            await items.put(a_new_item(name, tenant=tenant, id=name, audience={"everyone": "installed"}))
+
+        for first, expected in (("", "abcd"), ("b", "bcda"), ("bb", "cdab"), ("e", "abcd")):
+            found = [one.id async for one in items.audience_items(tenant, DAILY, first=first)]
+            assert "".join(found) == expected
+
     async def test_an_item_for_a_person_reads_back_as_it_was_put(self, items: DigestItems, tenant: str) -> None:
         item = an_item(
             title="Ümläut 東",

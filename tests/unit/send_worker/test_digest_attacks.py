@@ -119,7 +119,7 @@ def test_items_for_audiences_that_are_not_told_take_no_place_from_others() -> No
 
         _, found = await letters(world, broadcast)
         assert [len(letter.shown) + letter.more for letter in found.values()] == [MOST_SHARED] * 3
-        assert [title for title in await waiting(world) if title.startswith("c")] == [f"c {MOST_SHARED:03d}"]
+        assert len([title for title in await waiting(world) if title.startswith("c")]) == 1
 
     in_a_world(scenario)
 
