@@ -11,6 +11,7 @@ from shared.domain.estimates import Counted, Part, Sample, share_up_to
 from shared.domain.reachability import Reach, reach_of
 from shared.domain.recipients import identifier_of, is_name
 from shared.domain.rehearsals import Prospect
+from shared.families import Families
 from shared.graph.named_people import NamedPeople
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
@@ -50,6 +51,7 @@ class AudienceCounts:
         self,
         conversations: Conversations,
         broadcasts: Broadcasts,
+        families: Families,
         *,
         names: NamedPeople,
         directory: DirectoryCounts,
@@ -57,6 +59,7 @@ class AudienceCounts:
     ) -> None:
         self._conversations = conversations
         self._broadcasts = broadcasts
+        self._families = families
         self._names = names
         self._directory = directory
         self._clock = clock
@@ -97,20 +100,15 @@ class AudienceCounts:
 
     async def _derived(self, derived: Derived) -> Part:
         """Recipients of another broadcast by what became of them, and a sample from its first batches."""
-        broadcast = await self._broadcasts.head(derived.broadcast)
-        ends_as = broadcast.ends_open_as(self._clock.now())
-        count = 0
-        async for row in self._broadcasts.summaries(derived.broadcast, lease_seconds=LEASE_SECONDS):
-            outcomes = count_as(row.outcomes, held=row.held, ends_as=ends_as)
-            count += sum(outcome in derived.outcomes for outcome in outcomes)
+        now, count = self._clock.now(), 0
+        for head in await self._families.heads(derived.broadcast):
+            async for row in self._broadcasts.summaries(head.id, lease_seconds=LEASE_SECONDS):
+                outcomes = count_as(row.outcomes, held=row.held, ends_as=head.ends_open_as(now))
+                count += sum(outcome in derived.outcomes for outcome in outcomes)
         keys = [
             recipient.key
-            for batch in await self._broadcasts.batches(derived.broadcast, first=0, limit=LOOKED_AT)
-            for recipient, outcome in zip(
-                batch.recipients,
-                count_as(batch.progress.outcomes, held=batch.is_held(LEASE_SECONDS), ends_as=ends_as),
-                strict=True,
-            )
+            for one in await self._families.batches(derived.broadcast, first=0, limit=LOOKED_AT)
+            for recipient, outcome in zip(one.batch.recipients, one.outcomes(now), strict=True)
             if outcome in derived.outcomes
         ]
         return Part(source="from", count=count, counted=Counted.DELIVERIES, sample=Sample(keys=keys, size=len(keys)))

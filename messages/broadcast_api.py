@@ -12,13 +12,15 @@ from typing import Any
 from messages.answers import Answer, Links, following_page, instant, json_answer
 from messages.bodies import read_document, with_key
 from messages.person_reports import PersonReports
-from messages.problems import already_ended, bad_query
+from messages.problems import already_ended, bad_query, is_child
 from messages.queries import read_paging, recipient_keys
 from messages.reports import Reports
 from messages.spreadsheet import CSV, wants_csv, write_csv
 from shared.acceptance import Acceptance
 from shared.domain.broadcasts import BroadcastState
 from shared.errors import BroadcastNotFound
+from shared.families import Families
+from shared.passing_on import PassingOn
 from shared.ports import Clock
 from shared.requests import read_request
 from shared.storage.broadcasts import Broadcasts
@@ -47,6 +49,8 @@ class BroadcastApi:
         rejections: Rejections,
         search: RecipientSearch,
         reports: Reports,
+        families: Families,
+        passing_on: PassingOn,
         clock: Clock,
         tenants: Collection[str],
         new_key: Callable[[], str],
@@ -61,7 +65,8 @@ class BroadcastApi:
         self._new_key = new_key
         self._takes_names = takes_names
         self._reports = reports
-        self._person_reports = PersonReports(broadcasts, directory, search=search, clock=clock)
+        self._passing_on = passing_on
+        self._person_reports = PersonReports(broadcasts, directory, families=families, search=search, clock=clock)
 
     async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:
         """Accept a request: 202 with the broadcast, also when it stood already under the same key and body."""
@@ -107,7 +112,7 @@ class BroadcastApi:
             keys = recipient_keys(query["recipient"])
             return _deliveries(await self._person_reports.in_broadcast(known_id(broadcast_id), keys), None, accept)
         paging = read_paging(query, fewest=100, most=1_000, usual=1_000)
-        if paging.after and not (paging.after.isdecimal() and len(paging.after) <= 8):
+        if paging.after and not (paging.after.isdecimal() and len(paging.after) <= 10):
             raise bad_query({"after": "this must come from the next link of an earlier answer"})
         page = await self._reports.deliveries(known_id(broadcast_id), first=int(paging.after or 0), most=paging.limit)
         links = Links(url)
@@ -117,6 +122,8 @@ class BroadcastApi:
     async def cancel(self, broadcast_id: str, *, url: str) -> Answer:
         """Cancel: 202 at first, 200 once it was cancelled, a problem when it has ended."""
         broadcast = await self._broadcasts.head(known_id(broadcast_id))
+        if broadcast.parent:
+            raise is_child(broadcast_id, broadcast.parent)
         state = await self._reports.state(broadcast)
         if state in (BroadcastState.FINISHED, BroadcastState.EXPIRED):
             raise already_ended(broadcast_id, state)
@@ -129,6 +136,8 @@ class BroadcastApi:
                 await self._directory.open_if_closed(broadcast_id, tenant=broadcast.tenant, opened_at=now)
             log_event(logger, "broadcast_cancelled", broadcast=broadcast_id, tenant=broadcast.tenant)
             status = HTTPStatus.ACCEPTED
+        if broadcast.own_clock is not None:
+            await self._passing_on.pass_on(broadcast_id)
         return json_answer(status, await self._reports.broadcast(broadcast_id, Links(url)))
 
     async def rejections(self, query: Mapping[str, str], *, url: str) -> Answer:

@@ -47,7 +47,7 @@ def door(app: App) -> Door:
 
 def reports(app: App) -> Reports:
     """What reads broadcasts for people."""
-    return Reports(app.broadcasts, installations=app.installations, pacers=app.pacers, clock=app.clock)
+    return Reports(app.broadcasts, app.families, installations=app.installations, pacers=app.pacers, clock=app.clock)
 
 
 def broadcast_api(app: App) -> BroadcastApi:
@@ -59,6 +59,8 @@ def broadcast_api(app: App) -> BroadcastApi:
         rejections=app.rejections,
         search=app.search,
         reports=app.part(reports),
+        families=app.families,
+        passing_on=app.passing_on,
         clock=app.clock,
         tenants=app.settings.tenants,
         new_key=lambda: uuid4().hex,
@@ -74,6 +76,7 @@ def wishes(app: App) -> Wishes:
         acceptance=app.acceptance,
         reports=app.part(reports),
         nudging=app.nudging,
+        passing_on=app.passing_on,
         clock=app.clock,
         new_key=lambda: uuid4().hex,
     )
@@ -103,6 +106,7 @@ def audience_estimate(app: App) -> AudienceEstimate:
     counts = AudienceCounts(
         app.conversations,
         app.broadcasts,
+        app.families,
         names=NamedPeople(calls),
         directory=DirectoryCounts(calls),
         clock=app.clock,
@@ -120,7 +124,7 @@ def audience_estimate(app: App) -> AudienceEstimate:
 def people_api(app: App) -> PeopleApi:
     """What answers questions about people."""
     return PeopleApi(
-        PersonReports(app.broadcasts, app.directory, search=app.search, clock=app.clock),
+        PersonReports(app.broadcasts, app.directory, families=app.families, search=app.search, clock=app.clock),
         app.conversations,
         clock=app.clock,
         tenants=app.settings.tenants,

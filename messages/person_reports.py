@@ -9,6 +9,7 @@ from messages.answers import instant
 from messages.reports import describe_delivery
 from shared.domain.broadcasts import Broadcast
 from shared.errors import BroadcastNotFound
+from shared.families import Families
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.directory import Directory, Entry
@@ -33,15 +34,29 @@ class Lately:
 class PersonReports:
     """Finds people's deliveries."""
 
-    def __init__(self, broadcasts: Broadcasts, directory: Directory, *, search: RecipientSearch, clock: Clock) -> None:
+    def __init__(
+        self,
+        broadcasts: Broadcasts,
+        directory: Directory,
+        *,
+        families: Families,
+        search: RecipientSearch,
+        clock: Clock,
+    ) -> None:
+        self._families = families
         self._broadcasts = broadcasts
         self._directory = directory
         self._search = search
         self._clock = clock
 
     async def in_broadcast(self, broadcast_id: str, keys: Sequence[str]) -> tuple[dict[str, Any], ...]:
-        """The deliveries of a broadcast to the recipient with one of these keys. Raises BroadcastNotFound."""
-        return (await self._find(await self._broadcasts.head(broadcast_id), keys))[0]
+        """The deliveries of a broadcast, or of its children, to the recipient with one of these keys.
+
+        Raises BroadcastNotFound.
+        """
+        heads = await self._families.heads(broadcast_id)
+        found = await asyncio.gather(*(self._find(head, keys) for head in heads))
+        return tuple(delivery for deliveries, _ in found for delivery in deliveries)
 
     async def lately(self, tenant: str, key: str, *, after: str, limit: int) -> Lately:
         """What a recipient got by the tenant's newest broadcasts behind `after`; a request looks at only so many."""

@@ -115,6 +115,21 @@ def is_digest(broadcast_id: str, digest: str) -> Problem:
     return Problem(HTTPStatus.CONFLICT, "is-digest", "The broadcast is a digest", detail, broadcast=broadcast_id)
 
 
+def is_child(broadcast_id: str, parent: str) -> Problem:
+    """It follows its parent, so it has no will of its own."""
+    detail = (
+        f"broadcast {broadcast_id} is one moment's part of broadcast {parent}, and follows it: ask for this of {parent}"
+    )
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "has-parent",
+        "The broadcast follows another one",
+        detail,
+        broadcast=broadcast_id,
+        parent=parent,
+    )
+
+
 def installs_not_set_up() -> Problem:
     """Herald has none of the app's ids."""
     detail = (

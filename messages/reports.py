@@ -8,8 +8,10 @@ from typing import Any
 
 from messages.answers import Links, instant
 from messages.audience_reports import report_audience
+from messages.clock_reports import describe_clock, from_first_moment
 from shared.domain.batches import Batch, Note
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, Priority, count_as, state_of
+from shared.domain.families import MomentSums, sum_up_family
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.pacing import URGENT_SHARE
@@ -19,6 +21,7 @@ from shared.domain.rehearsals import Prospect, requests_for, unpack_prospects
 from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report
 from shared.domain.revisions import Revised, RevisionKind
 from shared.errors import BroadcastNotFound
+from shared.families import Families, Member, NumberedBatch
 from shared.pacer import Pacers
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
@@ -38,8 +41,17 @@ class DeliveryPage:
 class Reports:
     """Reads broadcasts for people."""
 
-    def __init__(self, broadcasts: Broadcasts, *, installations: Installations, pacers: Pacers, clock: Clock) -> None:
+    def __init__(
+        self,
+        broadcasts: Broadcasts,
+        families: Families,
+        *,
+        installations: Installations,
+        pacers: Pacers,
+        clock: Clock,
+    ) -> None:
         self._broadcasts = broadcasts
+        self._families = families
         self._installations = installations
         self._pacers = pacers
         self._clock = clock
@@ -48,7 +60,7 @@ class Reports:
         """The one word for where a broadcast stands, by two reads."""
         broadcast = await self._as_it_stands(broadcast)
         cursor = (await self._broadcasts.cursor(broadcast.id)).cursor
-        return _state(broadcast, cursor, now=self._clock.now())
+        return _state(from_first_moment(broadcast, cursor), cursor, now=self._clock.now())
 
     async def states(self, broadcast_ids: Sequence[str]) -> list[BroadcastState]:
         """The states of several broadcasts, read side by side; one whose acceptance broke off is `accepted`."""
@@ -70,11 +82,12 @@ class Reports:
         """
         broadcast = await self._as_it_stands(await self._broadcasts.head(broadcast_id))
         cursor = (await self._broadcasts.cursor(broadcast_id)).cursor
-        now = self._clock.now()
-        report = await self._sums(broadcast, cursor, now)
+        broadcast, now = from_first_moment(broadcast, cursor), self._clock.now()
+        family = await self._family(broadcast, cursor, now)
+        report = await self._sums(broadcast, cursor, family, now)
         state = _state(broadcast, cursor, now=now)
-        # Before its plan is finished nobody knows how much there is to do.
-        running = state is BroadcastState.SENDING and cursor.is_finished
+        # Before its plan is finished nobody knows how much there is to do, nor while moments are still to come.
+        running = state is BroadcastState.SENDING and cursor.is_finished and not family
         return {
             "id": broadcast.id,
             "tenant": broadcast.tenant,
@@ -92,6 +105,8 @@ class Reports:
             "mode": broadcast.mode,
             "digest": broadcast.digest or None,
             "ramp": _ramp(broadcast, cursor),
+            "clock": describe_clock(broadcast, cursor, family, await self._states_of(family), now=now),
+            "parent": broadcast.parent or None,
             "rehearsal": await self._rehearsal(broadcast, cursor),
             "planned": cursor.is_finished,
             **await report_audience(self._broadcasts, broadcast_id, cursor),
@@ -109,14 +124,32 @@ class Reports:
 
     async def deliveries(self, broadcast_id: str, *, first: int, most: int) -> DeliveryPage:
         """Whole batches from number `first` on, as many as hold `most` deliveries. Raises BroadcastNotFound."""
-        broadcast = await self._broadcasts.head(broadcast_id)
-        batches = await self._broadcasts.batches(broadcast_id, first=first, limit=most // 100 + 1)
-        ends_as = broadcast.ends_open_as(self._clock.now())
+        batches = await self._families.batches(broadcast_id, first=first, limit=most // 100 + 1)
+        now = self._clock.now()
         page, following = batches[: most // 100], batches[most // 100 :]
         return DeliveryPage(
-            deliveries=tuple(delivery for batch in page for delivery in _deliveries(batch, ends_as)),
+            deliveries=tuple(delivery for one in page for delivery in _deliveries(one, now)),
             next=following[0].number if following else None,
         )
+
+    async def _family(self, broadcast: Broadcast, cursor: Cursor, now: float) -> list[MomentSums]:
+        """The moments of a parent with the sums of their children; nothing for every other broadcast."""
+        if broadcast.own_clock is None:
+            return []
+
+        async def read(member: Member) -> MomentSums:
+            child, report = member.head, None
+            if child is not None:
+                report = await self._sums(child, (await self._broadcasts.cursor(child.id)).cursor, (), now)
+            return MomentSums(moment=member.moment, child=child, report=report)
+
+        return await asyncio.gather(*(read(one) for one in await self._families.members(broadcast, cursor)))
+
+    async def _states_of(self, family: Sequence[MomentSums]) -> dict[str, BroadcastState]:
+        """The states of a parent's children by id."""
+        children = [one.child for one in family if one.child is not None]
+        states = await asyncio.gather(*(self.state(child) for child in children))
+        return {child.id: state for child, state in zip(children, states, strict=True)}
 
     async def _rehearsal(self, broadcast: Broadcast, cursor: Cursor) -> dict[str, Any] | None:
         """What a dry run has counted so far; None for every other broadcast."""
@@ -144,9 +177,11 @@ class Reports:
     async def _as_it_stands(self, broadcast: Broadcast) -> Broadcast:
         return broadcast.under(tenant_stopped=await self._pacers.of(broadcast.tenant).switch.is_stopped())
 
-    async def _sums(self, broadcast: Broadcast, cursor: Cursor, now: float) -> Report:
+    async def _sums(self, broadcast: Broadcast, cursor: Cursor, family: Sequence[MomentSums], now: float) -> Report:
         if broadcast.finished_at is not None:
             return final_report(broadcast)
+        if broadcast.own_clock is not None:
+            return sum_up_family(broadcast, family, now=now)
         stored = await self._broadcasts.counts.read(broadcast.id) if cursor.rows > LIVE_BATCHES else None
         if stored is not None and stored.is_of(broadcast):
             return stored.stopped(broadcast.ends_open_as(now))
@@ -193,9 +228,8 @@ def describe_delivery(batch: Batch, position: int, ends_as: Outcome | None) -> d
     return _delivery(batch, position, Outcome(counted))
 
 
-def _deliveries(batch: Batch, ends_as: Outcome | None) -> list[dict[str, Any]]:
-    counted = count_as(batch.progress.outcomes, held=batch.is_held(LEASE_SECONDS), ends_as=ends_as)
-    return [_delivery(batch, position, Outcome(character)) for position, character in enumerate(counted)]
+def _deliveries(one: NumberedBatch, now: float) -> list[dict[str, Any]]:
+    return [_delivery(one.batch, position, Outcome(character)) for position, character in enumerate(one.outcomes(now))]
 
 
 def _delivery(batch: Batch, position: int, outcome: Outcome) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from messages.answers import Answer, Links, json_answer
 from messages.bodies import read_document, with_key
 from messages.broadcast_api import known_id
-from messages.problems import already_ended, already_recalled, edited_meanwhile, is_digest, says_nothing
+from messages.problems import already_ended, already_recalled, edited_meanwhile, is_child, is_digest, says_nothing
 from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
 from shared.audience_contract import FinalState
@@ -22,6 +22,7 @@ from shared.domain.requests import BroadcastRequest, Content
 from shared.errors import Fault, InvalidRequest
 from shared.faults import read_as
 from shared.nudging import Nudging
+from shared.passing_on import PassingOn
 from shared.ports import Clock
 from shared.requests import read_content
 from shared.storage.broadcasts import Broadcasts
@@ -52,6 +53,7 @@ class Wishes:
         acceptance: Acceptance,
         reports: Reports,
         nudging: Nudging,
+        passing_on: PassingOn,
         clock: Clock,
         new_key: Callable[[], str],
     ) -> None:
@@ -60,6 +62,7 @@ class Wishes:
         self._acceptance = acceptance
         self._reports = reports
         self._nudging = nudging
+        self._passing_on = passing_on
         self._clock = clock
         self._new_key = new_key
 
@@ -70,16 +73,19 @@ class Wishes:
         if broadcast.paused is not PauseReason.BY_REQUEST:
             await self._broadcasts.changes.pause(broadcast_id, PauseReason.BY_REQUEST, at=self._clock.now())
             status = HTTPStatus.ACCEPTED
+        await self._pass_on(broadcast)
         return await self._answer(status, broadcast_id, url)
 
     async def resume(self, broadcast_id: str, *, url: str) -> Answer:
         """Let go on, whatever it was held for: 202, or 200 where it is not held."""
-        broadcast = await self._broadcasts.head(known_id(broadcast_id))
+        broadcast = await self._with_a_will(broadcast_id)
         if broadcast.finished_at is not None:
             raise already_ended(broadcast_id, await self._reports.state(broadcast))
         status = HTTPStatus.OK
         if broadcast.paused is not None and await self._broadcasts.changes.resume(broadcast_id):
             await self._nudging.wake(broadcast, (await self._broadcasts.cursor(broadcast_id)).cursor)
+            status = HTTPStatus.ACCEPTED
+        if broadcast.own_clock is not None and await self._passing_on.resume(broadcast_id):
             status = HTTPStatus.ACCEPTED
         return await self._answer(status, broadcast_id, url)
 
@@ -88,12 +94,14 @@ class Wishes:
         source = await self._broadcasts.head(known_id(broadcast_id))
         if source.digest:
             raise is_digest(broadcast_id, source.digest)
+        # A child may have passed over the parent's latest words, where these were recalled.
+        words = await self._broadcasts.head(source.parent) if source.parent else source
         chosen = _read(body, key_header)
         request = BroadcastRequest(
             tenant=source.tenant,
             key=chosen.key or self._new_key(),
             audience=Audience(derived=derived(broadcast_id, states=chosen.states or (), reasons=chosen.reasons or ())),
-            content=Content(encoded=await self._broadcasts.content(broadcast_id, source.content_revision)),
+            content=Content(encoded=await self._broadcasts.content(words.id, words.content_revision)),
             delivery=source.delivery,
             priority=source.priority,
             mode=source.mode,
@@ -111,7 +119,7 @@ class Wishes:
 
     async def _revise(self, broadcast_id: str, content: bytes | None, url: str) -> Answer:
         for _ in range(TRIES):
-            broadcast = await self._broadcasts.head(known_id(broadcast_id))
+            broadcast = await self._with_a_will(broadcast_id)
             if broadcast.mode in SILENT:
                 raise says_nothing(broadcast_id)
             if broadcast.digest and content is not None:
@@ -124,17 +132,29 @@ class Wishes:
             await self._directory.open(broadcast_id, tenant=broadcast.tenant, opened_at=now, revision=revision)
             if await self._broadcasts.changes.revise(broadcast, content=content, at=now):
                 revised = await self._broadcasts.head(broadcast_id)
+                await self._pass_on(revised)
                 await self._nudging.wake(revised, (await self._broadcasts.cursor(broadcast_id)).cursor)
                 return await self._answer(HTTPStatus.ACCEPTED, broadcast_id, url)
         # Others were faster each time: the newest words are theirs.
         raise edited_meanwhile(broadcast_id)
 
     async def _running(self, broadcast_id: str) -> Broadcast:
-        broadcast = await self._broadcasts.head(known_id(broadcast_id))
+        broadcast = await self._with_a_will(broadcast_id)
         state = await self._reports.state(broadcast)
         if state in ENDS:
             raise already_ended(broadcast_id, state)
         return broadcast
+
+    async def _with_a_will(self, broadcast_id: str) -> Broadcast:
+        """A broadcast that follows no other one. Raises Problem and BroadcastNotFound."""
+        broadcast = await self._broadcasts.head(known_id(broadcast_id))
+        if broadcast.parent:
+            raise is_child(broadcast_id, broadcast.parent)
+        return broadcast
+
+    async def _pass_on(self, broadcast: Broadcast) -> None:
+        if broadcast.own_clock is not None:
+            await self._passing_on.pass_on(broadcast.id)
 
     async def _answer(self, status: HTTPStatus, broadcast_id: str, url: str) -> Answer:
         links = Links(url)

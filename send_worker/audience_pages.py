@@ -9,11 +9,11 @@ from send_worker.directory_pages import DirectoryPages
 from send_worker.named_conversations import NamedConversations
 from send_worker.roster_pages import RosterPages
 from shared.domain.audience import Audience, Derived, Source
-from shared.domain.broadcasts import LEASE_SECONDS, count_as
 from shared.domain.lanes import BATCH_SIZE
 from shared.domain.pages import Page
 from shared.domain.recipients import RecipientKind, kind_of
 from shared.domain.references import ReferenceState
+from shared.families import Families
 from shared.graph.named_people import NamedPeople
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts
@@ -30,6 +30,7 @@ class AudiencePages:
         self,
         conversations: Conversations,
         broadcasts: Broadcasts,
+        families: Families,
         clock: Clock,
         *,
         directory: DirectoryPages,
@@ -39,6 +40,7 @@ class AudiencePages:
     ) -> None:
         self._conversations = conversations
         self._broadcasts = broadcasts
+        self._families = families
         self._clock = clock
         self._directory = directory
         self._rosters = rosters
@@ -50,14 +52,16 @@ class AudiencePages:
 
         Tokens of Herald's own tables never expire. Raises DirectoryError where Graph or the Connector is asked.
         """
+        if audience.shared is not None:
+            # Whoever was not found by the split stays so: as a person they might stand in another share.
+            return await self._broadcasts.shares.page(audience.shared, kind=source.kind, token=token)
         if source in (Source.GROUPS, Source.TENANT, Source.EXCEPT_GROUPS):
             return await self._directory.page(tenant, audience, source, token)
         if source in (Source.ROSTERS, Source.EXCEPT_ROSTERS):
             return await self._rosters.page(tenant, audience, source, token)
-        if source is Source.NAMES:
-            return await self._people.page(tenant, audience.names, token)
-        if source is Source.EXCEPT_PEOPLE:
-            return await self._people.page(tenant, audience.except_people, token)
+        if source in (Source.NAMES, Source.EXCEPT_PEOPLE):
+            people = audience.names if source is Source.NAMES else audience.except_people
+            return await self._people.page(tenant, people, token)
         if source is Source.NAMED_CONVERSATIONS:
             return await self._named_conversations.page(tenant, audience.named_conversations, token)
         keys, following = await self._stored(tenant, audience, source, token, limit)
@@ -87,17 +91,12 @@ class AudiencePages:
     async def _derived(self, derived: Derived, source: Source, token: str, limit: int) -> tuple[list[str], str]:
         """Recipients of another broadcast by what became of them; a token is the number of the next batch."""
         most = max(1, limit // BATCH_SIZE)
-        broadcast = await self._broadcasts.head(derived.broadcast)
-        batches = await self._broadcasts.batches(derived.broadcast, first=int(token or 0), limit=most)
-        ends_as = broadcast.ends_open_as(self._clock.now())
+        batches = await self._families.batches(derived.broadcast, first=int(token or 0), limit=most)
+        now = self._clock.now()
         keys = [
             recipient.key
-            for batch in batches
-            for recipient, outcome in zip(
-                batch.recipients,
-                count_as(batch.progress.outcomes, held=batch.is_held(LEASE_SECONDS), ends_as=ends_as),
-                strict=True,
-            )
+            for one in batches
+            for recipient, outcome in zip(one.batch.recipients, one.outcomes(now), strict=True)
             if outcome in derived.outcomes and (kind_of(recipient.key) is RecipientKind.USER) == (source.kind == "user")
         ]
         return keys, str(batches[-1].number + 1) if len(batches) == most else ""

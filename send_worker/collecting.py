@@ -89,7 +89,7 @@ class Collecting:
                 page = await self._page(broadcast, audience, source, found.token)
             except DirectoryError as error:
                 if not found.pages:
-                    return self._rest(broadcast, cursor, error)
+                    return resting(broadcast, cursor, error, now=self._clock.now())
                 break
             found.add(page)
             if not found.token or found.size >= capacity or monotonic() > until:
@@ -152,20 +152,20 @@ class Collecting:
         await self._runs.save(broadcast.id, name, found.source.kind, keys)
         return replace(cursor, except_runs=f"{cursor.except_runs} {name}".strip())
 
-    def _rest(self, broadcast: Broadcast, cursor: Cursor, error: DirectoryError) -> Cursor:
-        """The cursor of a plan that asks again later, for the same page or for the list's first one."""
-        now = self._clock.now()
-        longer = _longer()
-        if isinstance(error, PageExpired):
-            log_event(logger, "page_expired", level=logging.WARNING, broadcast=broadcast.id)
-            return replace(cursor, token=error.start, waits_for=Wait.DIRECTORY, rests_until=now + REST_SECONDS * longer)
-        if isinstance(error, DirectoryRefused):
-            log_event(logger, "audience_refused", level=logging.ERROR, broadcast=broadcast.id, cause=str(error))
-            return replace(cursor, waits_for=Wait.CONSENT, rests_until=now + REFUSED_REST * longer)
-        wait = error.retry_after or 0.0 if isinstance(error, DirectoryUnavailable) else 0.0
-        log_event(logger, "audience_unavailable", level=logging.WARNING, broadcast=broadcast.id, cause=str(error))
-        rest = min(max(wait, REST_SECONDS), LONGEST_REST)
-        return replace(cursor, waits_for=Wait.DIRECTORY, rests_until=now + rest * longer)
+
+def resting(broadcast: Broadcast, cursor: Cursor, error: DirectoryError, *, now: float) -> Cursor:
+    """The cursor of a plan that asks again later, for the same page or for the list's first one."""
+    longer = _longer()
+    if isinstance(error, PageExpired):
+        log_event(logger, "page_expired", level=logging.WARNING, broadcast=broadcast.id)
+        return replace(cursor, token=error.start, waits_for=Wait.DIRECTORY, rests_until=now + REST_SECONDS * longer)
+    if isinstance(error, DirectoryRefused):
+        log_event(logger, "audience_refused", level=logging.ERROR, broadcast=broadcast.id, cause=str(error))
+        return replace(cursor, waits_for=Wait.CONSENT, rests_until=now + REFUSED_REST * longer)
+    wait = error.retry_after or 0.0 if isinstance(error, DirectoryUnavailable) else 0.0
+    log_event(logger, "audience_unavailable", level=logging.WARNING, broadcast=broadcast.id, cause=str(error))
+    rest = min(max(wait, REST_SECONDS), LONGEST_REST)
+    return replace(cursor, waits_for=Wait.DIRECTORY, rests_until=now + rest * longer)
 
 
 def _tell_unknown(broadcast: Broadcast, audience: Audience, cursor: Cursor, found: _Found) -> Cursor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from send_worker.audience_pages import AudiencePages
+from send_worker.children import Children
 from send_worker.closing import Closing
 from send_worker.collecting import Collecting
 from send_worker.connector_calls import ConnectorCalls
@@ -11,6 +12,7 @@ from send_worker.digesting import Digesting
 from send_worker.directory_pages import DirectoryPages
 from send_worker.due_schedules import DueSchedules
 from send_worker.emitting import Emitting
+from send_worker.family_ends import FamilyEnds
 from send_worker.lost_due_rows import LostDueRows
 from send_worker.named_conversations import NamedConversations
 from send_worker.old_items import OldItems
@@ -20,10 +22,12 @@ from send_worker.planner import Planner
 from send_worker.retention import Retention
 from send_worker.roster_pages import RosterPages
 from send_worker.sender import Sender
+from send_worker.splitting import Splitting
 from send_worker.sweep import Sweep
 from send_worker.team_groups import TeamGroups
 from shared.composition import App
 from shared.graph.directory_calls import DirectoryCalls
+from shared.graph.mailbox_zones import MailboxZones
 from shared.graph.named_people import NamedPeople
 
 
@@ -65,7 +69,30 @@ def build_pipeline(app: App) -> Pipeline:
                 clock=clock,
                 scopes=app.settings.install_scopes,
             ),
-            closing=Closing(store, directory=app.directory, digesting=digesting, nudging=app.nudging, clock=clock),
+            splitting=Splitting(
+                store,
+                steps=steps,
+                lookup=app.lookup,
+                zones=MailboxZones(app.graph) if app.settings.mailbox_zones else None,
+                clock=clock,
+            ),
+            children=Children(
+                store,
+                app.families,
+                steps=steps,
+                acceptance=app.acceptance,
+                passing_on=app.passing_on,
+                nudging=app.nudging,
+                clock=clock,
+            ),
+            closing=Closing(
+                store,
+                directory=app.directory,
+                digesting=digesting,
+                family_ends=FamilyEnds(store, app.families, steps=steps, clock=clock),
+                nudging=app.nudging,
+                clock=clock,
+            ),
             counting=Counting(store, clock),
             nudging=app.nudging,
             clock=clock,
@@ -97,6 +124,7 @@ def _build_pages(app: App) -> AudiencePages:
     return AudiencePages(
         app.conversations,
         app.broadcasts,
+        app.families,
         app.clock,
         directory=DirectoryPages(graph),
         rosters=RosterPages(connector, teams),

@@ -7,12 +7,14 @@ writes nothing. Sending starts after the first run, which is one page.
 import logging
 from dataclasses import replace
 
+from send_worker.children import Children
 from send_worker.closing import Closing
 from send_worker.collecting import Collecting
 from send_worker.counting import Counting
 from send_worker.digesting import Digesting
 from send_worker.emitting import Emitting
 from send_worker.plan_steps import PlanSteps
+from send_worker.splitting import Splitting
 from shared.domain.audience import Audience, unpack_audience
 from shared.domain.broadcasts import Broadcast
 from shared.domain.plans import Phase
@@ -42,6 +44,8 @@ class Planner:
         collecting: Collecting,
         digesting: Digesting,
         emitting: Emitting,
+        splitting: Splitting,
+        children: Children,
         closing: Closing,
         counting: Counting,
         nudging: Nudging,
@@ -52,6 +56,8 @@ class Planner:
         self._collecting = collecting
         self._digesting = digesting
         self._emitting = emitting
+        self._splitting = splitting
+        self._children = children
         self._closing = closing
         self._counting = counting
         self._nudging = nudging
@@ -83,29 +89,31 @@ class Planner:
                 if monotonic() > until:
                     await self._nudging.plan(broadcast.id)
                     return
-                if held.cursor.phase in (Phase.FREEZE, Phase.COLLECT):
-                    held = await self._collect(broadcast, audience, held, until)
-                    if held.cursor.rests_until > self._clock.now():
-                        break
-                elif held.cursor.phase is Phase.RAMP:
+                if held.cursor.rests_until > self._clock.now():
+                    break
+                if held.cursor.phase is Phase.RAMP:
                     held = await self._ramp(broadcast, held)
                     if held.cursor.phase is Phase.RAMP:
                         break
                 else:
-                    held = await self._emitting.emit(broadcast, held, until)
+                    held = await self._step(broadcast, audience, held, until)
                 broadcast = await self._store.head(broadcast.id)
                 await self._counting.count_if_due(broadcast, held.cursor)
+        if broadcast.own_clock is not None:
+            await self._children.look_after(broadcast.id)
         if not await self._closing.close_if_ended(broadcast.id):
             await self._counting.count_if_due(broadcast, held.cursor)
 
-    async def _collect(self, broadcast: Broadcast, audience: Audience, held: Held, until: float) -> Held:
-        """Collect a run, which becomes valid by the cursor's step. A plan that cannot read on rests."""
-        if held.cursor.rests_until > self._clock.now():
-            return held
+    async def _step(self, broadcast: Broadcast, audience: Audience, held: Held, until: float) -> Held:
+        """Collect a run, which becomes valid by the cursor's step, or walk it. A plan that cannot read on rests."""
         if held.cursor.phase is Phase.FREEZE:
             held = await self._digesting.freeze(broadcast, held)
-        else:
+        elif held.cursor.phase is Phase.COLLECT:
             held = await self._collect_run(broadcast, audience, held, until)
+        elif broadcast.own_clock is not None:
+            held = await self._splitting.emit(broadcast, held, until)
+        else:
+            held = await self._emitting.emit(broadcast, held, until)
         rest = held.cursor.rests_until - self._clock.now()
         if 0 < rest <= SHORT_REST:
             # Only who wrote the rest nudges, so that nudges do not breed; the sweep does after a longer one.

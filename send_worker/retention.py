@@ -1,7 +1,8 @@
 """Retention: what has ended long ago is removed, in steps that may break off anywhere.
 
 A broadcast's key goes first, so that a request that comes again begins anew instead of meeting half a broadcast; then
-its own rows, the head last; then its row in the tenant's list, by which the next run finds whatever is left.
+its own rows, the head last; then its row in the tenant's list, by which the next run finds whatever is left. A child
+goes after its parent.
 """
 
 import logging
@@ -81,9 +82,19 @@ class Retention:
             broadcast = await self._broadcasts.head(entry.broadcast_id)
         except BroadcastNotFound:
             return not await self._directory.is_open(entry.broadcast_id)
+        if broadcast.parent and await self._stands(broadcast.parent):
+            # A parent that is edited would take a child that was removed for one that is still to be made.
+            return False
         if broadcast.finished_at is None or broadcast.finished_at > before:
             return False
         return not await self._directory.is_open(entry.broadcast_id)
+
+    async def _stands(self, broadcast_id: str) -> bool:
+        try:
+            await self._broadcasts.head(broadcast_id)
+        except BroadcastNotFound:
+            return False
+        return True
 
     async def _remove(self, tenant: str, entry: Entry) -> bool:
         await self._directory.forget_key(tenant, entry)

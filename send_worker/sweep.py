@@ -100,6 +100,8 @@ class Sweep:
             return
         if self._needs_planner(broadcast, held):
             await self._nudging.plan(broadcast.id)
+        if broadcast.own_clock is not None:
+            return
         if broadcast.paused is PauseReason.BLOCKED_AUTH:
             # One batch finds out whether tokens work again, and resumes the broadcast if they do.
             await self._nudging.batch(broadcast.id, 0)
@@ -121,6 +123,9 @@ class Sweep:
     def _needs_planner(self, broadcast: Broadcast, held: Held) -> bool:
         """Whether a plan stands still, or a stopped broadcast can be closed."""
         stopped_at = broadcast.stopped_at(self._clock.now())
+        if broadcast.own_clock is not None and (held.cursor.is_finished or stopped_at is not None):
+            # Its children fall due one after the other, and follow it.
+            return True
         if stopped_at is not None:
             # What was sent may still have to be revised: then the lanes tell when that is done.
             return not broadcast.revision and self._clock.now() > stopped_at + STOP_SECONDS

@@ -7,18 +7,18 @@ the nudge. What only `open` knows is an attempt that died early, which the sweep
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from shared.domain.audience import Audience, pack_audience
 from shared.domain.batches import Recipient
-from shared.domain.broadcasts import Broadcast
+from shared.domain.broadcasts import Broadcast, PauseReason
 from shared.domain.ids import broadcast_id
 from shared.domain.lanes import BATCH_SIZE, INSTALL_LANES, LanePlan, lanes_for
 from shared.domain.modes import IN_EARNEST, SILENT, Mode
 from shared.domain.plans import Cursor, Phase, cut
-from shared.domain.requests import BroadcastRequest, Content
+from shared.domain.requests import BroadcastRequest, Child, Content
 from shared.domain.scopes import Scope, needs_installer
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
@@ -53,8 +53,8 @@ class Accepted:
 class Acceptance:
     """Accepts requests.
 
-    `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes, and `scopes` are those in
-    which the app is given to whoever lacks it.
+    `pace` is the tenants' limit in requests per second, `randomness` gives so many bytes, `scopes` are those in which
+    the app is given to whoever lacks it, and `default_zone` is for whose zone nobody tells.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Acceptance:
         randomness: Callable[[int], bytes],
         pace: float | None,
         scopes: Collection[Scope] = (),
+        default_zone: str = "",
     ) -> None:
         self._broadcasts = broadcasts
         self._directory = directory
@@ -81,6 +82,7 @@ class Acceptance:
         self._randomness = randomness
         self._pace = pace
         self._scopes = scopes
+        self._default_zone = default_zone
 
     async def accept(self, request: BroadcastRequest) -> Accepted:
         """Make the request's broadcast, or finish making it. Raises InvalidRequest, KeyReused, StorageUnavailable."""
@@ -91,6 +93,7 @@ class Acceptance:
             # Before the key is taken: a request that names what is not there leaves no trace.
             audience = await self._audience_now(request)
             self._check_moment(request)
+            self._zone_for(request)
             entry, is_new = await self._register(request)
         if not _stands_for(entry, request):
             raise KeyReused(entry.broadcast_id)
@@ -103,11 +106,27 @@ class Acceptance:
 
     def _check_moment(self, request: BroadcastRequest) -> None:
         """Refuse a moment that was long ago, which is a mistake; a request that comes a little late is sent at once."""
-        late = self._clock.now() - request.starts_at
-        if request.starts_at and late > LATEST.total_seconds():
-            told = datetime.fromtimestamp(request.starts_at, UTC).isoformat(timespec="minutes")
-            detail = f"this moment, {told}, is over for {timedelta(seconds=int(late))}: name one that is still to come"
+        latest = request.starts_at if request.own_clock is None else request.own_clock.last
+        late = self._clock.now() - latest
+        if latest and late > LATEST.total_seconds() and request.child is None:
+            told = datetime.fromtimestamp(latest, UTC).isoformat(timespec="minutes")
+            where = "" if request.own_clock is None else " on every clock on Earth"
+            over = timedelta(seconds=int(late))
+            detail = f"this moment, {told}, is over for {over}{where}: name one that is still to come"
             raise InvalidRequest([Fault(pointer="/send/at", detail=detail)])
+
+    def _zone_for(self, request: BroadcastRequest) -> str:
+        """The zone of those of a parent whose zone nobody tells; empty for other broadcasts."""
+        if request.own_clock is None:
+            return ""
+        zone = request.own_clock.default_zone or self._default_zone
+        if not zone:
+            detail = (
+                "which zone is meant where a recipient's is not known? name one, such as Europe/Paris, or have an "
+                "operator set HERALD_DEFAULT_ZONE"
+            )
+            raise InvalidRequest([Fault(pointer="/send/default_zone", detail=detail)])
+        return zone
 
     async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:
         """Take the key for a new id, and tell so; the entry of somebody else where that one was faster."""
@@ -148,7 +167,11 @@ class Acceptance:
     async def _write(self, request: BroadcastRequest, audience: Audience, entry: Entry) -> bool:
         """Write the broadcast's own rows and nudge; whether they were written here."""
         batch = await self._only_batch(request, audience)
-        expires_after, begins_at = request.expires_after, max(entry.accepted_at, request.starts_at)
+        clock, child = request.own_clock, request.child
+        if clock is not None:
+            clock = replace(clock, default_zone=self._zone_for(request))
+        life = None if request.expires_after is None else request.expires_after.total_seconds()
+        begins_at = max(entry.accepted_at if child is None else child.accepted_at, request.starts_at)
         explicit = len(audience.explicit) if audience.is_explicit and not request.digest else None
         broadcast = Broadcast(
             id=entry.broadcast_id,
@@ -160,14 +183,21 @@ class Acceptance:
             mode=request.mode,
             digest=request.digest,
             ramp=request.ramp,
-            lanes=LanePlan(
+            # A parent has no batches, and so no lanes.
+            lanes=LanePlan(sends=0)
+            if clock is not None
+            else LanePlan(
                 sends=1 if request.mode in SILENT else lanes_for(self._pace, recipients=explicit),
                 installs=INSTALL_LANES if not batch and self._gives_app(request.mode) else 0,
             ),
             accepted_at=entry.accepted_at,
-            starts_at=request.starts_at,
-            expires_at=None if expires_after is None else begins_at + expires_after.total_seconds(),
+            starts_at=request.starts_at if clock is None else clock.first,
+            own_clock=clock,
+            expires_after=None if clock is None else life,
+            expires_at=None if life is None or clock is not None else begins_at + life,
         )
+        if child is not None:
+            broadcast = _born(broadcast, child)
         created = True
         try:
             await self._broadcasts.begin(
@@ -191,7 +221,7 @@ class Acceptance:
         most = BATCH_SIZE if request.ramp is None else min(request.ramp.people, BATCH_SIZE)
         if not audience.is_explicit or len(audience.explicit) > most or request.mode in SILENT | {Mode.DRY_RUN}:
             return ()
-        if request.starts_at > self._clock.now():
+        if request.starts_at > self._clock.now() or request.own_clock is not None:
             return ()
         recipients = await self._lookup.recipients(request.tenant, audience.explicit)
         if any(needs_installer(one, scopes=self._scopes, mode=request.mode) for one in recipients):
@@ -204,6 +234,19 @@ class Acceptance:
             await self._sends.put(pack_nudge(Nudge(broadcast=broadcast, batch=0)))
             return
         await self._plans.put(pack_nudge(Nudge(broadcast=broadcast)))
+
+
+def _born(broadcast: Broadcast, child: Child) -> Broadcast:
+    """A child as its parent stands by now."""
+    held = child.paused_at is not None
+    return replace(
+        broadcast,
+        parent=child.parent,
+        revision=child.revision,
+        cancelled_at=child.cancelled_at,
+        paused=PauseReason.BY_REQUEST if held else None,
+        paused_at=child.paused_at,
+    )
 
 
 def _first_cursor(request: BroadcastRequest, batch: Sequence[Recipient]) -> Cursor:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from shared.acceptance import Acceptance
+from shared.families import Families
 from shared.graph.catalog import Catalog
 from shared.graph.client import GraphClient
 from shared.graph.pace import GraphPace
@@ -20,6 +21,7 @@ from shared.graph.teams_app import TeamsApp
 from shared.lookup import Lookup
 from shared.nudging import Nudging
 from shared.pacer import Pacers
+from shared.passing_on import PassingOn
 from shared.ports import Clock, Queue, Table
 from shared.settings import GraphPacing, Settings, read_settings
 from shared.snapshots import Snapshots
@@ -83,6 +85,8 @@ class App:
     sandbox_pacers: Pacers
     windows: WindowRows
     nudging: Nudging
+    families: Families
+    passing_on: PassingOn
     connector: ConnectorClient
     graph: GraphClient
     catalog: Catalog
@@ -149,6 +153,8 @@ def assemble(
         graph_url=settings.graph_url,
         pace=GraphPace(pace, clock=clock, is_limited=settings.graph_pacing is GraphPacing.DOCUMENTED),
     )
+    nudging = Nudging(broadcasts, sends=sends, plans=plans, installs=installs)
+    families = Families(broadcasts)
     lookup = Lookup(conversations, service_url=settings.service_url, scopes=settings.install_scopes)
     return App(
         settings=settings,
@@ -171,7 +177,9 @@ def assemble(
         pacers=Pacers(PaceRows(pace), ceiling=settings.pace, clock=clock),
         sandbox_pacers=Pacers(PaceRows(pace, row=SANDBOX_ROW), ceiling=settings.pace, clock=clock),
         windows=WindowRows(pace, clock),
-        nudging=Nudging(broadcasts, sends=sends, plans=plans, installs=installs),
+        nudging=nudging,
+        families=families,
+        passing_on=PassingOn(broadcasts, families, directory, nudging=nudging, clock=clock),
         connector=connector,
         graph=graph,
         catalog=Catalog(graph, TeamsApp(catalog_id=settings.teams_app_id, external_id=settings.teams_app_external_id)),
@@ -187,5 +195,6 @@ def assemble(
             randomness=randomness,
             pace=settings.pace,
             scopes=settings.install_scopes,
+            default_zone=settings.default_zone,
         ),
     )

@@ -21,6 +21,7 @@ from shared.field_rules import (
     life_span,
     moment,
     optional,
+    send_zone,
     spoken_text,
     tenant_id,
     zone_name,
@@ -125,8 +126,19 @@ class SendBody(Part):
     ]
     zone: Annotated[
         str | None,
+        AfterValidator(optional(send_zone)),
+        Field(
+            description="An IANA zone, such as Europe/Paris, or recipient: each recipient's own. Goes with a time that "
+            "has no offset."
+        ),
+    ] = None
+    default_zone: Annotated[
+        str | None,
         AfterValidator(optional(zone_name)),
-        Field(description="An IANA zone, such as Europe/Paris. Goes with a time that has no offset."),
+        Field(
+            description="With zone recipient: the IANA zone of those whose own is not known, and of channels and "
+            "chats. Default: the app's."
+        ),
     ] = None
 
 

@@ -10,6 +10,8 @@ from shared.domain.local_time import UnknownZone, zone_named
 from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, is_group_id
 
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
+RECIPIENT_ZONE = "recipient"
+"""In the place of a zone: each recipient's own."""
 LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
 LONGEST_CHANNEL_NAME = 200
@@ -154,6 +156,11 @@ def zone_name(value: str) -> str:
     except UnknownZone as error:
         raise wrong(str(error)) from error
     return value
+
+
+def send_zone(value: str) -> str:
+    """The name of an IANA zone, or `recipient` for each recipient's own."""
+    return value if value == RECIPIENT_ZONE else zone_name(value)
 
 
 def read_moment(value: str) -> datetime | None:

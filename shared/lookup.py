@@ -108,15 +108,17 @@ class Lookup:
             )
         if kind is not RecipientKind.USER:
             return Recipient(key=key, service_url=service_url)
+        time_zone = "" if reference is None else reference.time_zone
         # A person who blocked the bot is tried once by each broadcast: nobody tells when a block ends.
         if reference is None or not is_there or not reference.conversation:
-            return Recipient(key=key, member=identifier, service_url=service_url, lacks_app=True)
+            return Recipient(key=key, member=identifier, service_url=service_url, lacks_app=True, time_zone=time_zone)
         return Recipient(
             key=key,
             conversation=quote_conversation_id(reference.conversation),
             member=identifier,
             service_url=service_url,
             is_blocked=reference.state is ReferenceState.BLOCKED,
+            time_zone=time_zone,
         )
 
 

@@ -15,13 +15,14 @@ from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.local_time import instant_of, zone_named
 from shared.domain.modes import Mode
+from shared.domain.own_clocks import OwnClock
 from shared.domain.recipients import OBJECT_ID, RecipientKind, recipient_key
 from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.saved_audiences import SavedNames
 from shared.errors import Fault, InvalidRequest
 from shared.faults import limit, read_as
-from shared.field_rules import read_duration, read_moment
+from shared.field_rules import RECIPIENT_ZONE, read_duration, read_moment
 
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
@@ -93,23 +94,44 @@ def _send_faults(document: Mapping[str, Any]) -> list[Fault]:
         return []
     if isinstance(options, Mapping) and options.get("mode") == Mode.DRY_RUN:
         return [Fault(pointer="/send", detail="a dry run sends nothing, so it has no moment: leave this out")]
-    at = given.get("at")
+    at, zone = given.get("at"), given.get("zone")
+    faults = _own_clock_faults(given, options)
     found = read_moment(at) if isinstance(at, str) else None
-    if found is not None and found.tzinfo is None and given.get("zone") is None:
+    if found is not None and found.tzinfo is None and zone is None:
         detail = "in which zone is this? name one under zone, such as Europe/Paris, or give an offset, such as +01:00"
-        return [Fault(pointer="/send/at", detail=detail)]
-    if found is not None and found.tzinfo is not None and given.get("zone") is not None:
+        faults.append(Fault(pointer="/send/at", detail=detail))
+    if found is not None and found.tzinfo is not None and zone is not None:
         detail = "the time has an offset already: leave the offset or the zone out"
-        return [Fault(pointer="/send/zone", detail=detail)]
-    return []
+        faults.append(Fault(pointer="/send/zone", detail=detail))
+    return faults
+
+
+def _own_clock_faults(send: Mapping[str, Any], options: object) -> list[Fault]:
+    """What does not go with a moment on each recipient's own clock, or with nothing else."""
+    is_own = send.get("zone") == RECIPIENT_ZONE
+    faults = []
+    if send.get("default_zone") is not None and not is_own:
+        faults.append(Fault(pointer="/send/default_zone", detail='this goes with "zone": "recipient" alone'))
+    if is_own and isinstance(options, Mapping) and options.get("ramp") is not None:
+        detail = "one wait for all does not fit a moment on each recipient's own clock: leave one of the two out"
+        faults.append(Fault(pointer="/options/ramp", detail=detail))
+    return faults
 
 
 def _starts_at(body: SendBody | None) -> float:
-    """The moment to send at, in seconds since the epoch; zero for at once."""
+    """The moment to send at, in seconds since the epoch; zero for at once, and for each recipient's own clock."""
     at = None if body is None else read_moment(body.at)
-    if body is None or at is None:
+    if body is None or at is None or body.zone == RECIPIENT_ZONE:
         return 0.0
     return (instant_of(at, zone_named(body.zone)) if body.zone else at).timestamp()
+
+
+def _own_clock(body: SendBody | None) -> OwnClock | None:
+    """The local time to send at on each recipient's own clock; None for every other moment."""
+    at = None if body is None else read_moment(body.at)
+    if body is None or at is None or body.zone != RECIPIENT_ZONE:
+        return None
+    return OwnClock(at=at, default_zone=body.default_zone or "")
 
 
 def options_faults(given: object) -> list[Fault]:
@@ -203,6 +225,7 @@ def _request(body: RequestBody, *, tenant: str, key: str) -> BroadcastRequest:
         mode=Mode(options.mode or Mode.SEND),
         ramp=_ramp(options.ramp),
         starts_at=_starts_at(body.send),
+        own_clock=_own_clock(body.send),
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
+from shared.domain.local_time import UnknownZone, zone_named
 from shared.domain.recipients import OBJECT_ID
 from shared.domain.scopes import Scope
 from shared.errors import SettingsError
@@ -52,6 +53,8 @@ class Settings(Identity, BaseSettings):
     sign_in_names: Annotated[bool | None, Field(alias="HERALD_SIGN_IN_NAMES")] = None
     mailbox_zones: Annotated[bool, Field(alias="HERALD_MAILBOX_ZONES")] = False
     """Whether people's time zones are read from their mailboxes where nothing else tells them."""
+    default_zone: Annotated[str, Field(alias="HERALD_DEFAULT_ZONE")] = ""
+    """The IANA zone for people whose zone nobody tells; empty where each request has to name one."""
     retention_text: Annotated[str, Field(alias="HERALD_RETENTION")] = "P90D"
 
     service_url_override: Annotated[str, Field(alias="HERALD_SERVICE_URL")] = ""
@@ -101,6 +104,18 @@ class Settings(Identity, BaseSettings):
                 f"a day, such as P90D, or unlimited, not {value!r}; {DOCS}"
             )
         return value.strip().upper()
+
+    @field_validator("default_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        if value.strip():
+            try:
+                zone_named(value.strip())
+            except UnknownZone as error:
+                raise SettingsError(
+                    f"HERALD_DEFAULT_ZONE must be an IANA time zone, not {value!r}: {error}; {DOCS}"
+                ) from error
+        return value.strip()
 
     @field_validator("teams_app_id", "teams_app_external_id")
     @classmethod

@@ -17,6 +17,8 @@ class Source(StrEnum):
     INSTALLED = "installed"
     DERIVED_USERS = "derived_users"
     DERIVED_CONVERSATIONS = "derived_conversations"
+    SHARED_USERS = "shared_users"
+    SHARED_CONVERSATIONS = "shared_conversations"
     NAMES = "names"
     NAMED_CONVERSATIONS = "named_conversations"
     ROSTERS = "rosters"
@@ -29,7 +31,8 @@ class Source(StrEnum):
         if self in (Source.NAMES, Source.DERIVED_CONVERSATIONS, Source.EXCEPT_PEOPLE):
             # Names become people where these are found. Those of another broadcast stand among its conversations.
             return "mixed"
-        return "text" if self in (Source.CONVERSATIONS, Source.NAMED_CONVERSATIONS) else "user"
+        texts = (Source.CONVERSATIONS, Source.NAMED_CONVERSATIONS, Source.SHARED_CONVERSATIONS)
+        return "text" if self in texts else "user"
 
     @property
     def is_exception(self) -> bool:
@@ -43,6 +46,14 @@ class Derived:
 
     broadcast: str
     outcomes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Those recipients of a parent whose clocks show its local time at one instant, in seconds since the epoch."""
+
+    parent: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,8 @@ class Audience:
     """Teams and group chats whose members are meant: Teams' ids, and ids of teams' groups."""
     except_rosters: tuple[str, ...] = ()
     """Likewise of those whose members are to be left out."""
+    shared: Shared | None = None
+    """Of a child, which has nobody else."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -82,6 +95,8 @@ class Audience:
             Source.INSTALLED: self.everyone_installed,
             Source.DERIVED_USERS: self.derived is not None,
             Source.DERIVED_CONVERSATIONS: self.derived is not None,
+            Source.SHARED_USERS: self.shared is not None,
+            Source.SHARED_CONVERSATIONS: self.shared is not None,
             Source.NAMES: bool(self.names),
             Source.NAMED_CONVERSATIONS: bool(self.named_conversations),
             Source.ROSTERS: bool(self.rosters),
@@ -98,7 +113,7 @@ class Audience:
     @property
     def is_explicit(self) -> bool:
         """Whether every recipient was named one by one, by its id."""
-        read = (self.everyone_installed, self.derived, self.names, self.groups, self.everyone_in_tenant)
+        read = (self.everyone_installed, self.derived, self.shared, self.names, self.groups, self.everyone_in_tenant)
         return not any((*read, self.named_conversations, self.rosters, *self.exceptions))
 
     @property
@@ -115,7 +130,7 @@ def pack_audience(audience: Audience) -> bytes:
 def unpack_audience(data: bytes) -> Audience:
     """Read what `pack_audience` wrote."""
     packed = orjson.loads(data)
-    derived = packed["derived"]
+    derived, shared = packed["derived"], packed.get("shared")
     return Audience(
         users=tuple(packed["users"]),
         conversations=tuple(packed["conversations"]),
@@ -130,4 +145,5 @@ def unpack_audience(data: bytes) -> Audience:
         named_conversations=tuple(packed.get("named_conversations", ())),
         rosters=tuple(packed.get("rosters", ())),
         except_rosters=tuple(packed.get("except_rosters", ())),
+        shared=Shared(**shared) if shared else None,
     )

@@ -26,6 +26,8 @@ class Recipient:
     lacks_app: bool = False
     """Whether the app must be installed there before a message can be sent. Of meaning while a batch is planned; it is
     not stored."""
+    time_zone: str = ""
+    """The zone of a person as Teams told it, in whatever words. Not stored, either."""
     letter: str = ""
     """What a digest says to this person, as `pack_letter` packs it; empty in all other broadcasts."""
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from shared.domain.lanes import LanePlan
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
+from shared.domain.own_clocks import SPLIT_AHEAD, OwnClock
 from shared.domain.rehearsals import Ramp
 
 PLAN_AHEAD = timedelta(minutes=30)
@@ -81,7 +82,14 @@ class Broadcast:
     lanes: LanePlan
     accepted_at: float
     starts_at: float = 0.0
-    """Nothing is sent before this moment; zero where it was to be sent at once."""
+    """Nothing is sent before this moment; zero where it was to be sent at once. Of a parent, the earliest moment that
+    there can be for anybody."""
+    own_clock: OwnClock | None = None
+    """Of a parent: the local time. It has no deliveries itself; those are its children's."""
+    expires_after: float | None = None
+    """Of a parent: how many seconds after its moment each child expires."""
+    parent: str = ""
+    """Of a child: whose it is. Its revision is that of the parent's to which it has come."""
     expires_at: float | None = None
     cancelled_at: float | None = None
     paused: PauseReason | None = None
@@ -118,8 +126,9 @@ class Broadcast:
 
     @property
     def plan_at(self) -> float:
-        """When its plan is due, half an hour before its moment."""
-        return self.starts_at - PLAN_AHEAD.total_seconds()
+        """When its plan is due, half an hour before its moment, or that of a parent, two hours before the first one."""
+        ahead = PLAN_AHEAD if self.own_clock is None else SPLIT_AHEAD
+        return self.starts_at - ahead.total_seconds()
 
     def wait(self, now: float) -> float:
         """Seconds until its moment; zero once that has come, and for what was to be sent at once."""

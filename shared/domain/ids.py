@@ -26,6 +26,16 @@ def occurrence_key(*, schedule: str, at: float) -> str:
     return f"schedule!{schedule}!{instant.removesuffix('+00:00')}Z"
 
 
+def child_id(*, parent: str, at: int) -> str:
+    """The id of a parent's child: its instant (seconds since the epoch), and a hash of both in the place of chance."""
+    return broadcast_id(now=at, randomness=sha256(child_key(parent=parent, at=at).encode()).digest())
+
+
+def child_key(*, parent: str, at: int) -> str:
+    """The idempotency key of a parent's child."""
+    return f"clock!{parent}!{datetime.fromtimestamp(at, UTC).isoformat().removesuffix('+00:00')}Z"
+
+
 def schedule_id(*, tenant: str, key: str) -> str:
     """The id of the schedule that a tenant's key stands for: 20 characters of a hash (100 bits)."""
     return _hashed(f"{tenant}!{key}")

@@ -99,6 +99,14 @@ class Cursor:
     """Places in the audience's groups of those that are not in the directory, as `add_places` packs them."""
     unknown_rosters: str = ""
     """Likewise in the audience's rosters, of those that the bot is not in."""
+    shares: int = 0
+    """Of a parent: rows with shares written so far, the number of the next one."""
+    moments: str = ""
+    """Of a parent: how many recipients were found for each instant, as `add_moments` packs it."""
+    guessed: int = 0
+    """Of a parent: people whose zone nobody told."""
+    children: int = 0
+    """Of a parent: of how many of its moments, in their order, there is a child, or will be one in any case."""
     waits_for: str = ""
     """What the plan waits for before it reads on, one of `Wait`; empty while it goes on."""
     rests_until: float = 0.0

@@ -11,6 +11,7 @@ import orjson
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.modes import Mode
+from shared.domain.own_clocks import OwnClock
 from shared.domain.rehearsals import Ramp
 from shared.domain.saved_audiences import SavedNames
 
@@ -25,6 +26,18 @@ class Content:
     alert: bool = False
     encoded: bytes | None = None
     """The activity of another broadcast as it was encoded then; all else is empty where this is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """What a child has from its parent: the revision whose words it begins with, what was wished by then, and since
+    when its expiry counts where its moment was over already (seconds since the epoch)."""
+
+    parent: str
+    revision: int
+    accepted_at: float
+    cancelled_at: float | None
+    paused_at: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +57,14 @@ class BroadcastRequest:
     """Saved audiences that belong to the audience, which holds nothing of them yet."""
     starts_at: float = 0.0
     """The moment to send at, in seconds since the epoch; zero for at once."""
+    own_clock: OwnClock | None = None
+    """The local time to send at on each recipient's own clock, in the place of `starts_at`."""
+    child: Child | None = None
+    """Of a child: what it has from its parent."""
     digest: str = ""
     """The digest that is to be told. Its items say whom, and what below the heading, which is the encoded content."""
     broadcast_id: str | None = None
-    """The id of a schedule's occurrence. Its key then stands for the occurrence, in whatever words."""
+    """The id of a schedule's occurrence, or of a child. Its key then stands for that, in whatever words."""
 
     @property
     def body_hash(self) -> str:
@@ -77,6 +94,8 @@ class BroadcastRequest:
             canonical["except"] = self.audience.except_people + self.audience.except_groups
         if self.starts_at:
             canonical["starts_at"] = self.starts_at
+        if self.own_clock is not None:
+            canonical["own_clock"] = [self.own_clock.at.isoformat(), self.own_clock.default_zone]
         if self.digest:
             canonical["digest"] = self.digest
         if self.audience.names:

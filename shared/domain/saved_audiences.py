@@ -34,8 +34,8 @@ def join(audience: Audience, *, members: Sequence[Audience], exceptions: Sequenc
     left out, also those whom these leave out themselves.
     """
     parts = (audience, *members)
-    # By fields, so that no kind of audience can be forgotten here. Nobody saves the recipients of another broadcast.
-    kinds = [field.name for field in fields(Audience) if field.name != "derived"]
+    # By fields, so that no kind of audience can be forgotten here. Nobody saves those of another broadcast.
+    kinds = [field.name for field in fields(Audience) if field.name not in ("derived", "shared")]
     whole = replace(audience, **{kind: _together([getattr(part, kind) for part in parts]) for kind in kinds})
     people = {one for part in exceptions for one in (*part.users, *part.names)}
     groups = {one for part in exceptions for one in part.groups}

@@ -30,6 +30,14 @@ def due_at(key: str) -> float:
     return int(key.split("!")[1]) / 1000
 
 
+def share_key(at: int, number: int | None = None) -> str:
+    """The key of a row with a share of a parent's recipients, of an instant in seconds since the epoch (milliseconds).
+
+    Without a number it is how the keys of all of the instant's shares begin.
+    """
+    return f"share!{at * 1000:013d}!" + ("" if number is None else f"{number:08d}")
+
+
 def parked_key(batch: int) -> str:
     """The key of the marker of a batch that was set aside because its claims bear no fruit."""
     return f"parked!{batch:08d}"

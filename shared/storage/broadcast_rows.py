@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Prior
 from shared.domain.lanes import LanePlan
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
+from shared.domain.own_clocks import OwnClock
 from shared.domain.plans import Cursor, Phase
 from shared.domain.rehearsals import Ramp
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
@@ -44,6 +46,18 @@ def pack_broadcast(broadcast: Broadcast) -> dict[str, Value]:
         values |= {"ramp_people": broadcast.ramp.people, "ramp_wait": broadcast.ramp.wait}
     if broadcast.expires_at is not None:
         values["expires_at"] = broadcast.expires_at
+    if broadcast.own_clock is not None:
+        clock = broadcast.own_clock
+        values |= {"local_time": clock.at.isoformat(), "default_zone": clock.default_zone}
+    if broadcast.expires_after is not None:
+        values["expires_after"] = broadcast.expires_after
+    if broadcast.parent:
+        values |= {"parent": broadcast.parent, "revision": broadcast.revision}
+    # A child may be born so, where its parent was stopped or held in between.
+    if broadcast.cancelled_at is not None:
+        values["cancelled_at"] = broadcast.cancelled_at
+    if broadcast.paused is not None and broadcast.paused_at is not None:
+        values |= {"paused": broadcast.paused.value, "paused_at": broadcast.paused_at}
     return values
 
 
@@ -63,6 +77,9 @@ def unpack_broadcast(row: Row) -> Broadcast:
         lanes=LanePlan(sends=int(values["lanes"]), installs=int(values.get("install_lanes", 0))),
         accepted_at=float(values["accepted_at"]),
         starts_at=float(values.get("starts_at", 0.0)),
+        own_clock=_own_clock(values),
+        expires_after=_instant(values, "expires_after"),
+        parent=str(values.get("parent", "")),
         expires_at=_instant(values, "expires_at"),
         cancelled_at=_instant(values, "cancelled_at"),
         paused=PauseReason(str(values["paused"])) if values.get("paused") else None,
@@ -81,6 +98,12 @@ def _ramp(values: Values) -> Ramp | None:
     if "ramp_people" not in values:
         return None
     return Ramp(people=int(values["ramp_people"]), wait=float(values["ramp_wait"]))
+
+
+def _own_clock(values: Values) -> OwnClock | None:
+    if "local_time" not in values:
+        return None
+    return OwnClock(at=datetime.fromisoformat(str(values["local_time"])), default_zone=str(values["default_zone"]))
 
 
 def pack_cursor(cursor: Cursor) -> dict[str, Value]:

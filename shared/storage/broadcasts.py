@@ -1,7 +1,7 @@
 """The table Broadcasts: one partition for each broadcast, holding all of its rows.
 
     head, content!r, cursor, run!name!part, batch!n, prints!n, counts, lane!r!k, due!time!n, parked!n,
-    frozen, part!name!n, taken
+    share!time!n, frozen, part!name!n, taken
 
 Everything of a broadcast shares a partition, so a step over two rows is one transaction. Batches of people who must be
 given the app first are numbered from 50,000,000, and their lanes from 50.
@@ -27,6 +27,7 @@ from shared.storage.parked import ParkedBatches
 from shared.storage.prints import index_of
 from shared.storage.rows import MAX_TRANSACTION_ROWS, Operation, delete, insert, merge, pack_bytes, unpack_bytes, upsert
 from shared.storage.runs import Runs
+from shared.storage.shares import Shares
 
 _SUMMARY = ("outcomes", "lease", "revision", "revised")
 
@@ -68,6 +69,7 @@ class Broadcasts:
         self.runs = Runs(table)
         self.parked = ParkedBatches(table)
         self.counts = Counts(table)
+        self.shares = Shares(table)
         self.digests = DigestPlans(table)
 
     async def begin(
@@ -82,13 +84,17 @@ class Broadcasts:
         """Write content, head, cursor and lanes in one transaction, with the only batch where that is planned.
 
         So an occurrence whose schedule is changed while two ticks accept it is what one of them read, as a whole.
-        Raises RowConflict where the head stands already: then everything of this step does.
+        Content and lanes are those of the broadcast's revision, which is not the first one where it is a child of a
+        parent that was edited. Raises RowConflict where the head stands already: then everything of this step does.
         """
         operations = [
-            upsert(content_key(0), pack_bytes("content", content)),
+            upsert(content_key(broadcast.revision), pack_bytes("content", content)),
             insert(HEAD, codec.pack_broadcast(broadcast)),
             insert(CURSOR, codec.pack_cursor(cursor) | pack_bytes("audience", audience)),
-            *(insert(lane_key(lane, 0), {"batch": batch}) for lane, batch in broadcast.lanes.starts.items()),
+            *(
+                insert(lane_key(lane, broadcast.revision), {"batch": first})
+                for lane, first in broadcast.lanes.starts.items()
+            ),
         ]
         if batch:
             operations.append(insert(batch_key(0), codec.pack_new_batch(tuple(batch))))

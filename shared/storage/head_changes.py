@@ -21,13 +21,17 @@ class HeadChanges:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def revise(self, broadcast: Broadcast, *, content: bytes | None, at: float) -> bool:
+    async def revise(
+        self, broadcast: Broadcast, *, content: bytes | None, at: float, number: int | None = None
+    ) -> bool:
         """Begin the next revision: an edit with new `content`, or a recall without. False when another one began.
+
+        A child's has the `number` of its parent's, since it may pass over some of those.
 
         The head, the new revision's lanes and its content are one transaction; a finished broadcast is open again, and
         a recalled one sends nothing more.
         """
-        number = broadcast.revision + 1
+        number = number or broadcast.revision + 1
         also = [insert(lane_key(lane, number), {"batch": batch}) for lane, batch in broadcast.lanes.starts.items()]
         if content is not None:
             also.append(insert(content_key(number), pack_bytes("content", content)))
@@ -49,8 +53,15 @@ class HeadChanges:
         )
 
     async def cancel(self, broadcast_id: str, *, at: float) -> None:
-        """Note that the broadcast was cancelled; open deliveries count as such from ten seconds later."""
-        await self._table.write(broadcast_id, [merge(HEAD, {"cancelled_at": at})])
+        """Note that the broadcast was cancelled; open deliveries count as such from ten seconds later.
+
+        Nothing is noted where it was cancelled before, or has ended.
+        """
+        await self._change(
+            broadcast_id,
+            {"cancelled_at": at},
+            only_if=lambda values: not values.get("cancelled_at") and not values.get("finished_at"),
+        )
 
     async def pause(self, broadcast_id: str, reason: PauseReason, *, at: float) -> bool:
         """Note that the broadcast stands still from now on. A person's pause takes the place of any other; no other

@@ -16,7 +16,10 @@ from shared.acceptance import Acceptance
 from shared.domain.batches import Recipient
 from shared.domain.plans import NewBatches
 from shared.domain.requests import BroadcastRequest
+from shared.families import Families
+from shared.nudging import Nudging
 from shared.pacer import Pacers
+from shared.passing_on import PassingOn
 from shared.requests import read_request
 from shared.snapshots import Snapshots
 from shared.storage import names
@@ -82,9 +85,16 @@ def rows_of(batches: Iterable[Iterable[Recipient]], *, first: int = 0) -> list[N
 class House:
     """The collaborators of a test. `now` is the clock, in seconds since the epoch."""
 
-    def __init__(self, *, tenants: Sequence[str] = (TENANT,), pace: float | None = 50.0) -> None:
+    def __init__(
+        self,
+        *,
+        tenants: Sequence[str] = (TENANT,),
+        pace: float | None = 50.0,
+        default_zone: str = "",
+        account: MemoryAccount | None = None,
+    ) -> None:
         self.now = NOON
-        self.account = MemoryAccount(lambda: self.now)
+        self.account = account or MemoryAccount(lambda: self.now)
         self.broadcasts = Broadcasts(self.account.table(names.BROADCASTS))
         self.directory = Directory(self.account.table(names.DIRECTORY))
         self.rejections = Rejections(self.account.table(names.REJECTIONS))
@@ -110,9 +120,15 @@ class House:
             clock=self.account.clock,
             randomness=lambda number: next(chance).to_bytes(number, "big"),
             pace=pace,
+            default_zone=default_zone,
         )
         self.requests = BroadcastRequests(
             acceptance=self.acceptance, rejections=self.rejections, clock=self.account.clock, tenants=tenants
+        )
+        self.families = Families(self.broadcasts)
+        self.nudging = Nudging(self.broadcasts, sends=self.sends, plans=self.plans, installs=self.installs)
+        self.passing_on = PassingOn(
+            self.broadcasts, self.families, self.directory, nudging=self.nudging, clock=self.account.clock
         )
         self.intake = ItemIntake(self.digest_items, snapshots=self.snapshots, clock=self.account.clock, tenants=tenants)
         self.item_requests = DigestRequests(
@@ -120,6 +136,7 @@ class House:
         )
         self.reports = Reports(
             self.broadcasts,
+            self.families,
             installations=Installations(self.account.table(names.INSTALLATIONS)),
             pacers=self.pacers,
             clock=self.account.clock,
@@ -131,6 +148,8 @@ class House:
             rejections=self.rejections,
             search=self.search,
             reports=self.reports,
+            families=self.families,
+            passing_on=self.passing_on,
             clock=self.account.clock,
             tenants=tenants,
             new_key=lambda: f"made-{next(keys)}",

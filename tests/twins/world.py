@@ -60,6 +60,7 @@ def compose_app(
         HERALD_TEAMS_APP_ID=CATALOG_ID if graph and graph.gives_app else "",
         HERALD_INSTALL_SCOPES=graph.scopes if graph else "",
         HERALD_SIGN_IN_NAMES="true" if graph else "false",
+        HERALD_MAILBOX_ZONES="true" if graph and graph.mailbox_zones else "false",
     )
     # The twins have the methods that are used.
     return assemble(settings, account, connector=connector, randomness=randomness, graph=graph)  # type: ignore[arg-type]

@@ -86,6 +86,8 @@ def test_conversations_are_texts_and_names_are_mixed_with_people() -> None:
         Source.INSTALLED: "user",
         Source.DERIVED_USERS: "user",
         Source.DERIVED_CONVERSATIONS: "mixed",
+        Source.SHARED_USERS: "user",
+        Source.SHARED_CONVERSATIONS: "text",
         Source.NAMES: "mixed",
         Source.EXCEPT_PEOPLE: "mixed",
         Source.EXCEPT_GROUPS: "user",

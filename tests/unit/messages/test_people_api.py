@@ -26,7 +26,9 @@ OTHER_TENANT = "3e8f2a64-8a0a-4a39-9b8f-6a1f1c0b5d77"
 
 def an_api(house: House, *, tenants: tuple[str, ...] = (TENANT,)) -> PeopleApi:
     clock = house.account.clock
-    reports = PersonReports(house.broadcasts, house.directory, search=house.search, clock=clock)
+    reports = PersonReports(
+        house.broadcasts, house.directory, families=house.families, search=house.search, clock=clock
+    )
     return PeopleApi(reports, house.conversations, clock=clock, tenants=tenants)
 
 

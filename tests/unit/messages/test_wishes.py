@@ -16,7 +16,6 @@ from shared.domain.broadcasts import DeliveryMode, PauseReason, Priority
 from shared.domain.outcomes import Outcome
 from shared.envelopes import Nudge, unpack_nudge
 from shared.errors import StorageUnavailable
-from shared.nudging import Nudging
 from shared.storage.broadcast_keys import HEAD
 from shared.storage.names import BROADCASTS
 from shared.storage.rows import merge
@@ -39,9 +38,8 @@ class Desk:
             directory=self.house.directory,
             acceptance=self.house.acceptance,
             reports=self.house.reports,
-            nudging=Nudging(
-                self.house.broadcasts, sends=self.house.sends, plans=self.house.plans, installs=self.house.installs
-            ),
+            nudging=self.house.nudging,
+            passing_on=self.house.passing_on,
             clock=self.house.account.clock,
             new_key=lambda: f"made-{next(keys)}",
         )

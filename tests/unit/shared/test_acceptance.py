@@ -2,14 +2,17 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from itertools import count
 
 import pytest
 
 from shared.domain.broadcasts import Priority
+from shared.domain.lanes import LanePlan
+from shared.domain.own_clocks import OwnClock
 from shared.domain.plans import Cursor, Phase
 from shared.envelopes import Nudge, unpack_nudge
-from shared.errors import KeyReused, RowConflict, StorageUnavailable
+from shared.errors import InvalidRequest, KeyReused, RowConflict, StorageUnavailable
 from shared.storage import names
 from tests.twins.accepting import NOON, TENANT, House, a_request, user
 from tests.twins.storage import Call, Hook, Moment, yielding
@@ -268,3 +271,49 @@ async def test_two_at_once_with_an_id_that_is_given_list_and_write_one_broadcast
     assert house.heads == ["0" * 20] == await house.listed()
     [entry] = (await house.directory.page(TENANT, limit=10)).entries
     assert (await house.broadcasts.head("0" * 20)).accepted_at == entry.accepted_at
+
+
+OWN_CLOCK = {"at": "2026-05-29T09:00", "zone": "recipient"}
+"""Nine o'clock on the day after the house's noon, on each recipient's own clock."""
+
+
+@pytest.mark.parametrize(
+    ("request_names", "app_names", "expected"),
+    [
+        ("Asia/Tokyo", "", "Asia/Tokyo"),  # The request's.
+        (None, "Europe/Paris", "Europe/Paris"),  # The app's.
+        ("Asia/Tokyo", "Europe/Paris", "Asia/Tokyo"),  # The request's goes before the app's.
+    ],
+)
+async def test_the_default_zone_is_the_requests_or_the_apps(
+    request_names: str | None, app_names: str, expected: str
+) -> None:
+    house = House(default_zone=app_names)
+
+    accepted = await house.acceptance.accept(a_request(send={**OWN_CLOCK, "default_zone": request_names}))
+
+    head = await house.broadcasts.head(accepted.broadcast_id)
+    assert head.own_clock == OwnClock(at=datetime.fromisoformat(OWN_CLOCK["at"]), default_zone=expected)
+    assert head.starts_at == datetime.fromisoformat("2026-05-28T19:00+00:00").timestamp()
+    assert (head.lanes, head.expires_at) == (LanePlan(sends=0), None)
+    assert len(house.plans.take()) == 1
+
+
+async def test_a_moment_on_each_recipients_own_clock_needs_a_default_zone_and_leaves_no_trace_without() -> None:
+    house = House()
+
+    with pytest.raises(InvalidRequest) as refused:
+        await house.acceptance.accept(a_request(send=OWN_CLOCK))
+
+    [fault] = refused.value.faults
+    assert fault.pointer == "/send/default_zone"
+    assert "HERALD_DEFAULT_ZONE" in fault.detail
+    assert (house.heads, await house.listed(), await house.open()) == ([], [], [])
+
+
+async def test_the_same_request_is_the_same_parent_also_where_the_apps_default_zone_was_changed() -> None:
+    house = House(default_zone="Europe/Paris")
+    first = await house.acceptance.accept(a_request(send=OWN_CLOCK))
+    other = House(default_zone="Asia/Tokyo", account=house.account)
+
+    assert (await other.acceptance.accept(a_request(send=OWN_CLOCK))).broadcast_id == first.broadcast_id

@@ -12,6 +12,7 @@ from shared.contract import json_schema
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.modes import Mode
+from shared.domain.own_clocks import OwnClock
 from shared.domain.rehearsals import Ramp
 from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.saved_audiences import SavedNames
@@ -45,6 +46,34 @@ FAULTS = [
     ({"send": {"at": "2026-11-23T09:00", "zone": "Europe/Pari"}}, "/send/zone", "Europe/Paris", not KNOWN_TO_SCHEMA),
     # A moment without its time.
     ({"send": {"zone": "Europe/Paris"}}, "/send/at", "missing", KNOWN_TO_SCHEMA),
+    # A time with an offset is the same moment on every clock.
+    ({"send": {"at": "2026-11-23T09:00Z", "zone": "recipient"}}, "/send/zone", "leave the", not KNOWN_TO_SCHEMA),
+    # A word that is near to the one for each recipient's own clock.
+    ({"send": {"at": "2026-11-23T09:00", "zone": "recipients"}}, "/send/zone", "no time zone", not KNOWN_TO_SCHEMA),
+    # A default that is no zone.
+    (
+        {"send": {"at": "2026-11-23T09:00", "zone": "recipient", "default_zone": "recipient"}},
+        "/send/default_zone",
+        "no time zone",
+        not KNOWN_TO_SCHEMA,
+    ),
+    # A default where all have one zone.
+    (
+        {"send": {"at": "2026-11-23T09:00", "zone": "Europe/Paris", "default_zone": "Europe/Paris"}},
+        "/send/default_zone",
+        '"zone": "recipient" alone',
+        not KNOWN_TO_SCHEMA,
+    ),
+    # One wait for all, and a moment for each.
+    (
+        {
+            "send": {"at": "2026-11-23T09:00", "zone": "recipient"},
+            "options": {"ramp": {"people": 5, "wait": "PT1H"}},
+        },
+        "/options/ramp",
+        "does not fit",
+        not KNOWN_TO_SCHEMA,
+    ),
     # A dry run has no moment.
     (
         {"send": {"at": "2026-11-23T09:00Z"}, "options": {"mode": "dry_run"}},
@@ -318,6 +347,18 @@ def test_a_moment_is_read_by_its_zone_or_its_offset(send: dict[str, Any], moment
     request = read_request(a_document(send=send), tenants=[TENANT], key="k")
 
     assert request.starts_at == datetime.fromisoformat(moment).timestamp()
+
+
+@pytest.mark.parametrize("default", ["Europe/Paris", None])
+def test_a_moment_on_each_recipients_own_clock_is_read_as_it_stands(default: str | None) -> None:
+    document = a_document(send={"at": "2026-11-23T09:00", "zone": "recipient", "default_zone": default})
+
+    request = read_request(document, tenants=[TENANT], key="k")
+
+    assert SCHEMA.is_valid(document)
+    assert request.own_clock == OwnClock(at=datetime.fromisoformat("2026-11-23T09:00"), default_zone=default or "")
+    assert request.starts_at == 0.0
+    assert request.body_hash != read_request(a_document(), tenants=[TENANT], key="k").body_hash
 
 
 @pytest.mark.parametrize(("changes", "pointer", "words", "known_to_schema"), FAULTS)

@@ -1,6 +1,7 @@
 """The lookup: the merge finds what point reads would find, and costs next to nothing for a dense audience."""
 
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,16 @@ def expected(stored: Sequence[int], wanted: Sequence[int]) -> list[Recipient]:
 
 def run(work: Coroutine[Any, Any, tuple[list[Recipient], int]]) -> tuple[list[Recipient], int]:
     return run_virtually(work)
+
+
+async def test_a_persons_zone_comes_along_whether_the_app_is_there_or_not() -> None:
+    desk = Desk()
+    told = {1: ReferenceState.ACTIVE, 2: ReferenceState.UNINSTALLED}
+    await desk.keep({person(n): replace(a_reference(n, state=told[n]), time_zone="Asia/Tokyo") for n in told})
+
+    found = await desk.lookup.recipients(TENANT, [person(1), person(2), person(3)])
+
+    assert [one.time_zone for one in found] == ["Asia/Tokyo", "Asia/Tokyo", ""]
 
 
 @settings(max_examples=25)

@@ -217,6 +217,13 @@ def test_mailboxes_are_asked_for_zones_only_where_that_is_turned_on() -> None:
     assert a_setting(HERALD_MAILBOX_ZONES="true").mailbox_zones is True
 
 
+def test_the_default_zone_is_one_of_the_iana_database() -> None:
+    assert a_setting().default_zone == ""
+    assert a_setting(HERALD_DEFAULT_ZONE=" Europe/Paris ").default_zone == "Europe/Paris"
+    with pytest.raises(SettingsError, match=r"HERALD_DEFAULT_ZONE .* did you mean Europe/Paris"):
+        a_setting(HERALD_DEFAULT_ZONE="Europe/Pari")
+
+
 def test_graphs_pace_is_lifted_by_its_own_setting_alone() -> None:
     assert a_setting(HERALD_PACE="unlimited").graph_pacing is GraphPacing.DOCUMENTED
     assert a_setting(HERALD_GRAPH_PACE="unlimited").graph_pacing is GraphPacing.UNLIMITED

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from shared.domain.digests import Item
 from shared.domain.lanes import BATCH_BYTES, LanePlan
 from shared.domain.letters import compose, pack_letter
 from shared.domain.outcomes import Outcome
+from shared.domain.own_clocks import OwnClock
 from shared.domain.plans import LARGEST_RUN, Cursor, Phase, cut, portions
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import batch_key
@@ -151,6 +153,18 @@ def test_only_the_head_of_a_digest_names_one() -> None:
 
     assert codec.unpack_broadcast(a_row(codec.pack_broadcast(digest))) == digest
     assert codec.pack_broadcast(digest).keys() - codec.pack_broadcast(plain).keys() == {"digest"}
+
+
+def test_the_heads_of_a_family_come_back_as_they_were() -> None:
+    plain = Broadcast(id="b", tenant="t", key="k", body_hash="h", lanes=LanePlan(sends=0), accepted_at=5.0)
+    clock = OwnClock(at=datetime.fromisoformat("2030-11-25T09:00:30"), default_zone="Europe/Paris")
+    parent = replace(plain, own_clock=clock, starts_at=7.0, expires_after=60.0)
+    child = replace(plain, parent="p", revision=3, starts_at=9.0, lanes=LanePlan(sends=4))
+    held = replace(child, cancelled_at=6.0, paused=PauseReason.BY_REQUEST, paused_at=5.5)
+
+    for head in (parent, child, held):
+        assert codec.unpack_broadcast(a_row(codec.pack_broadcast(head))) == head
+    assert codec.pack_broadcast(plain).keys().isdisjoint({"local_time", "default_zone", "expires_after", "parent"})
 
 
 def unpacked(kind: str, keys: list[str]) -> tuple[list[str], int]:
