@@ -139,7 +139,7 @@ class ScheduleApi:
     async def run(self, schedule_id: str, *, url: str) -> Answer:
         """Make a broadcast of it now, whatever its timetable says: 202 with the schedule, that broadcast the first."""
         schedule, at = await self._find(schedule_id), round(self._clock.now(), 3)
-        request = occurrence_request(schedule, at, tenants=self._tenants, takes_names=self._takes_names)
+        request = occurrence_request(schedule, at, tenants=self._tenants, takes_names=self._takes_names, at_once=True)
         accepted = await self._acceptance.accept(request)
 
         def change(stands: Schedule) -> Schedule:

@@ -78,7 +78,10 @@ class ScheduleView:
 
 
 def _upcoming(schedule: Schedule) -> list[str]:
-    """The next occurrences in the schedule's own local time; none where it is paused or cannot be read any more."""
+    """The next occurrences in the schedule's own local time; none where it is paused or cannot be read any more.
+
+    On each recipient's own clock they are local times without an offset.
+    """
     if schedule.next is None:
         return []
     first = datetime.fromtimestamp(schedule.next, UTC)
@@ -87,4 +90,6 @@ def _upcoming(schedule: Schedule) -> list[str]:
     except InvalidRequest:
         return []
     instants = [first, *islice(occurrences_after(timetable, first), MOST_UPCOMING - 1)]
+    if timetable.is_on_own_clocks:
+        return [one.astimezone(timetable.zone).replace(tzinfo=None).isoformat() for one in instants]
     return [one.astimezone(timetable.zone).isoformat() for one in instants]

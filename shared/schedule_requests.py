@@ -6,7 +6,7 @@ that a schedule never says anything but what its author wrote.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -22,7 +22,7 @@ from shared.errors import Fault, InvalidRequest
 from shared.faults import limit, read_as
 from shared.requests import read_request, tenant_of
 from shared.storage.schedules import Schedule
-from shared.timetable_contract import TimetableBody, read_timetable
+from shared.timetable_contract import TimetableBody, read_timetable, timetable_body_faults
 
 LONGEST_NAME = 200
 LARGEST_REQUEST = 640 * 1024
@@ -68,7 +68,8 @@ def read_schedule(
     body, wrong = read_as(ScheduleBody, document)
     faults = [*found, *wrong]
     if body is not None:
-        own = timetable_faults(read_timetable(body.timetable), now=now)
+        own = timetable_body_faults(body.timetable)
+        own = own or timetable_faults(read_timetable(body.timetable), now=now)
         faults += [replace(fault, pointer=f"/timetable{fault.pointer}") for fault in own]
     kept = {name: document[name] for name in REQUEST_MEMBERS if document.get(name) is not None}
     asked = {name: document[name] for name in ("version", "tenant") if name in document}
@@ -100,13 +101,17 @@ def timetable_of(schedule: Schedule) -> Timetable:
 
 
 def occurrence_request(
-    schedule: Schedule, at: float, *, tenants: Collection[str], takes_names: bool
+    schedule: Schedule, at: float, *, tenants: Collection[str], takes_names: bool, at_once: bool = False
 ) -> BroadcastRequest:
-    """The request of one occurrence. Raises InvalidRequest where it breaks the contract by now."""
+    """The request of one occurrence. Raises InvalidRequest where it breaks the contract by now.
+
+    With `at_once` it is sent so to everybody, also where the schedule runs on each recipient's own clock.
+    """
     key = occurrence_key(schedule=schedule.id, at=at)
     document = {"version": 1, "tenant": schedule.tenant, **schedule.request}
     request = _read_request(document, tenants=tenants, key=key, takes_names=takes_names)
-    return replace(request, broadcast_id=occurrence_id(schedule=schedule.id, at=at))
+    own_clock = None if at_once else timetable_of(schedule).own_clock(datetime.fromtimestamp(at, UTC))
+    return replace(request, broadcast_id=occurrence_id(schedule=schedule.id, at=at), own_clock=own_clock)
 
 
 def _read_request(

@@ -4,14 +4,15 @@ The contract is told for callers in docs/schedules.md. Rules over several fields
 """
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, tzinfo
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from shared.audience_contract import Part
 from shared.domain.cron import BadExpression, check_expression
-from shared.domain.local_time import zone_named
+from shared.domain.local_time import instant_of, zone_named
+from shared.domain.own_clocks import SPLIT_CLOCK
 from shared.domain.schedules import (
     EVERY_DAY,
     LATEST,
@@ -21,7 +22,8 @@ from shared.domain.schedules import (
     QuietHours,
     Timetable,
 )
-from shared.field_rules import optional, read_moment, wrong, zone_name
+from shared.errors import Fault
+from shared.field_rules import RECIPIENT_ZONE, optional, read_moment, send_zone, wrong, zone_name
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -36,10 +38,14 @@ def _cron(value: str) -> str:
     return value
 
 
+_OFFSET = "this must be an instant with its offset, such as 2026-06-01T00:00+02:00 or 2026-05-31T22:00Z"
+_NO_OFFSET = "this is meant on each recipient's own clock: give a local time without an offset, as 2026-06-01T00:00"
+
+
 def _instant(value: str) -> str:
     at = read_moment(value)
     if at is None or at.tzinfo is None:
-        raise wrong("this must be an instant with its offset, such as 2026-06-01T00:00+02:00 or 2026-05-31T22:00Z")
+        raise wrong(_OFFSET)
     if not 2000 <= at.year < LATEST.year:
         raise wrong(f"this must lie between the years 2000 and {LATEST.year}")
     return value
@@ -59,7 +65,13 @@ def _time(value: str) -> str:
     return value
 
 
+def _bound(value: str) -> str:
+    at = read_moment(value)
+    return value if at is not None and at.tzinfo is None and 2000 <= at.year < LATEST.year else _instant(value)
+
+
 Instant = Annotated[str | None, AfterValidator(optional(_instant))]
+Bound = Annotated[str | None, AfterValidator(optional(_bound))]
 TimeOfDay = Annotated[str, AfterValidator(_time)]
 Days = list[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]]
 
@@ -75,9 +87,10 @@ class TimetableBody(Part):
     """When a schedule's occurrences come."""
 
     cron: Annotated[str, AfterValidator(_cron)]
-    zone: Annotated[str, AfterValidator(zone_name)]
-    starts_at: Instant = None
-    ends_at: Instant = None
+    zone: Annotated[str, AfterValidator(send_zone)]
+    default_zone: Annotated[str | None, AfterValidator(optional(zone_name))] = None
+    starts_at: Bound = None
+    ends_at: Bound = None
     exceptions: Annotated[list[Annotated[str, AfterValidator(_date)]] | None, Field(max_length=MOST_EXCEPTIONS)] = None
     quiet_hours: QuietHoursBody | None = None
     working_days: Days | None = None
@@ -88,11 +101,13 @@ class TimetableBody(Part):
 def read_timetable(body: TimetableBody) -> Timetable:
     """The timetable that a body means."""
     days = body.working_days
+    zone = SPLIT_CLOCK if body.zone == RECIPIENT_ZONE else zone_named(body.zone)
     return Timetable(
         cron=body.cron,
-        zone=zone_named(body.zone),
-        starts_at=_read_instant(body.starts_at),
-        ends_at=_read_instant(body.ends_at),
+        zone=zone,
+        default_zone=body.default_zone or "",
+        starts_at=_read_bound(body.starts_at, zone),
+        ends_at=_read_bound(body.ends_at, zone),
         exceptions=frozenset(date.fromisoformat(day) for day in body.exceptions or ()),
         quiet_hours=_quiet_hours(body.quiet_hours),
         working_days=EVERY_DAY if days is None else frozenset(DAYS.index(day) for day in days),
@@ -101,8 +116,22 @@ def read_timetable(body: TimetableBody) -> Timetable:
     )
 
 
-def _read_instant(given: str | None) -> datetime | None:
-    return None if given is None else read_moment(given)
+def timetable_body_faults(body: TimetableBody) -> list[Fault]:
+    """What does not go with the zone of a timetable, by pointers to its own fields."""
+    is_own = body.zone == RECIPIENT_ZONE
+    faults = []
+    if body.default_zone is not None and not is_own:
+        faults.append(Fault(pointer="/default_zone", detail='this goes with "zone": "recipient" alone'))
+    for name, given in (("starts_at", body.starts_at), ("ends_at", body.ends_at)):
+        at = read_moment(given or "")
+        if at is not None and (at.tzinfo is None) != is_own:
+            faults.append(Fault(pointer=f"/{name}", detail=_NO_OFFSET if is_own else _OFFSET))
+    return faults
+
+
+def _read_bound(given: str | None, zone: tzinfo) -> datetime | None:
+    at = read_moment(given or "")
+    return at if at is None or at.tzinfo is not None else instant_of(at, zone)
 
 
 def _quiet_hours(body: QuietHoursBody | None) -> QuietHours | None:

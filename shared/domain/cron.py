@@ -11,8 +11,7 @@ where they are turned by half an hour.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from cronsim import CronSim, CronSimError
 
@@ -54,7 +53,7 @@ def check_expression(expression: str) -> None:
         raise BadExpression(f"this never comes: no month {fields[3]!r} has a day {fields[2]!r}")
 
 
-def matches(expression: str, zone: ZoneInfo, *, after: datetime) -> Iterator[datetime]:
+def matches(expression: str, zone: tzinfo, *, after: datetime) -> Iterator[datetime]:
     """The instants later than `after`, in UTC and in order, that an expression means in a zone."""
     is_every_so_often = any(field.startswith("*") for field in expression.split()[:2])
     behind: list[datetime] = []
@@ -75,7 +74,7 @@ def matches(expression: str, zone: ZoneInfo, *, after: datetime) -> Iterator[dat
     yield from behind
 
 
-def _earliest_wall(after: datetime, zone: ZoneInfo) -> datetime:
+def _earliest_wall(after: datetime, zone: tzinfo) -> datetime:
     """The earliest local time that can mean an instant later than `after`: near a change two offsets hold."""
     offsets = (moment.astimezone(zone).utcoffset() for moment in (after - _A_DAY, after, after + _A_DAY))
     return (after + min(offset for offset in offsets if offset is not None)).replace(tzinfo=None)

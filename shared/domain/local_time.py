@@ -10,7 +10,7 @@ somebody gives a local time:
 Both say the same: a local time is read by the offset that held before the change.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -42,7 +42,7 @@ def is_zone(name: str) -> bool:
     return name in _names()
 
 
-def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
+def instant_of(local: datetime, zone: tzinfo) -> datetime:
     """The instant, in UTC, that a local time without a zone means in this one."""
     if local.tzinfo is not None:
         raise ValueError("a local time has no zone of its own")

@@ -7,7 +7,7 @@ instant has a broadcast of its own, a *child*.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from shared.domain.local_time import instant_of
@@ -16,6 +16,8 @@ SPLIT_AHEAD = timedelta(hours=2)
 """So long before the first clock can show the local time a parent is split: zones may have to be asked for."""
 FIRST_OFFSET, LAST_OFFSET = timedelta(hours=14), timedelta(hours=-12)
 """The first clocks on Earth to show a local time are those of UTC+14, the last ones those of UTC-12."""
+SPLIT_CLOCK = timezone(FIRST_OFFSET + SPLIT_AHEAD)
+"""A clock that runs ahead of all others: when it shows a local time, the split for that time is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

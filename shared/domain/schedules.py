@@ -5,20 +5,24 @@ unless it comes on a date that is crossed out, when it is dropped, or while the 
 a day that is no working day. There it waits until the schedule opens again, or is dropped, as the schedule says. A
 schedule is closed on dates that are crossed out, too, so nothing that waits is due on them. Occurrences that wait for
 the same moment are one. An occurrence is known by the instant at which it is due.
+
+A schedule may run on each recipient's own clock. All its times are then local times without a zone, as if a clock
+showed them that runs ahead of all others, and an occurrence is due when that clock shows it: then its broadcast, whose
+moment is the local time, is split (`shared.domain.own_clocks`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from shared.domain.cron import matches
 from shared.domain.local_time import instant_of
+from shared.domain.own_clocks import SPLIT_AHEAD, SPLIT_CLOCK, OwnClock
 from shared.errors import Fault
 
 GRACE = timedelta(minutes=5)
-"""So late an occurrence is still on time: the tick comes each minute, and may itself come late."""
+"""So late an occurrence is on time all the same: the tick comes each minute, and may itself come late."""
 MOST_CAUGHT_UP = 24
 """Missed occurrences that `run_all` makes up for, the latest ones: a day of an hourly schedule."""
 MOST_PASSED_OVER = 1_000
@@ -60,7 +64,10 @@ class Timetable:
     """When a schedule's occurrences come. Nothing comes before `starts_at`, nor is due at `ends_at` or later."""
 
     cron: str
-    zone: ZoneInfo
+    zone: tzinfo
+    """`SPLIT_CLOCK` where it runs on each recipient's own clock."""
+    default_zone: str = ""
+    """Then: the IANA zone of those whose own is not known; empty where it is left to the app."""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     exceptions: frozenset[date] = frozenset()
@@ -70,6 +77,22 @@ class Timetable:
     """0 is Monday."""
     if_closed: IfClosed = IfClosed.WAIT
     if_missed: IfMissed = IfMissed.RUN_ONCE
+
+    @property
+    def is_on_own_clocks(self) -> bool:
+        """Whether it runs on each recipient's own clock."""
+        return self.zone is SPLIT_CLOCK
+
+    @property
+    def grace(self) -> timedelta:
+        """So late an occurrence is still on time: before anybody's clock shows the local time it is not late at all."""
+        return GRACE + SPLIT_AHEAD if self.is_on_own_clocks else GRACE
+
+    def own_clock(self, due: datetime) -> OwnClock | None:
+        """The local time of an occurrence, where it runs on each recipient's own clock."""
+        if not self.is_on_own_clocks:
+            return None
+        return OwnClock(at=due.astimezone(self.zone).replace(tzinfo=None), default_zone=self.default_zone)
 
 
 def next_after(timetable: Timetable, instant: datetime) -> datetime | None:
@@ -107,7 +130,7 @@ def due_by(timetable: Timetable, *, since: datetime, now: datetime) -> tuple[dat
 
     Those on time run in any case. Of those that were missed `run_once` makes up for the latest, where none is on time.
     """
-    on_time = _between(timetable, max(since, now - GRACE), now)
+    on_time = _between(timetable, max(since, now - timetable.grace), now)
     if timetable.if_missed is IfMissed.RUN_ALL:
         return _latest(timetable, since=since, now=now, most=MOST_CAUGHT_UP)
     if on_time or timetable.if_missed is IfMissed.SKIP:
@@ -192,5 +215,5 @@ def _closed_span(timetable: Timetable, at: datetime) -> tuple[datetime, datetime
     return next((span for span in spans if span[0] <= at < span[1]), None)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight(day: date, zone: tzinfo) -> datetime:
     return instant_of(datetime.combine(day, time()), zone)

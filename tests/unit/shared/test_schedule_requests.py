@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from shared.domain.ids import occurrence_id, occurrence_key
-from shared.domain.schedules import EVERY_DAY, IfClosed, IfMissed, QuietHours, Timetable
+from shared.domain.own_clocks import OwnClock
+from shared.domain.schedules import EVERY_DAY, IfClosed, IfMissed, QuietHours, Timetable, next_after
 from shared.errors import InvalidRequest
 from shared.schedule_requests import occurrence_request, read_schedule, timetable_of
 from tests.twins.accepting import ALICE, NOON, TENANT
@@ -41,7 +43,7 @@ def test_a_plain_schedule_is_read() -> None:
 
     assert (read.tenant, read.key, read.name) == (TENANT, "", "Morning")
     assert read.timetable.cron == "0 9 * * MON-FRI"
-    assert read.timetable.zone.key == "Europe/Berlin"
+    assert read.timetable.zone == ZoneInfo("Europe/Berlin")
     assert read.timetable_document == PLAIN
     assert read.request_document == {"audience": {"users": [ALICE]}, "content": {"text": "Good morning"}}
 
@@ -89,6 +91,13 @@ def test_null_is_absent() -> None:
         ({"cron": "0 9 30 2 *"}, "/timetable/cron", "never comes"),
         ({"zone": "Europe/Berlni"}, "/timetable/zone", "did you mean Europe/Berlin"),
         ({"starts_at": "2026-09-01T00:00:00"}, "/timetable/starts_at", "an instant with its offset"),
+        ({"default_zone": "Europe/Paris"}, "/timetable/default_zone", "recipient"),
+        (
+            {"zone": "recipient", "ends_at": "2027-09-01T00:00Z"},
+            "/timetable/ends_at",
+            "a local time without an offset",
+        ),
+        ({"zone": "recipient", "default_zone": "Paris"}, "/timetable/default_zone", "Europe/Paris"),
         ({"starts_at": "tomorrow"}, "/timetable/starts_at", "such as 2026-06-01T00:00+02:00"),
         ({"starts_at": "9999-09-01T00:00:00Z"}, "/timetable/starts_at", "between the years 2000 and 2200"),
         ({"exceptions": ["2026-02-30"]}, "/timetable/exceptions/0", "a date of the calendar, such as"),
@@ -171,3 +180,18 @@ def test_an_occurrence_asks_for_what_the_author_wrote() -> None:
 def test_an_occurrence_of_a_tenant_that_is_served_no_more_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="does not serve"):
         occurrence_request(a_schedule(), NOON, tenants=["another"], takes_names=False)
+
+
+def test_a_schedule_on_each_recipients_own_clock_makes_requests_with_a_local_time() -> None:
+    given = {"cron": "0 9 * * *", "zone": "recipient", "default_zone": "Europe/Paris", "starts_at": "2027-01-01T09:00"}
+    read = read_schedule(a_schedule_document(timetable=given), tenants=[TENANT], now=NOW)
+    schedule = a_schedule(timetable=given)
+    due = next_after(read.timetable, NOW)
+    assert due is not None
+
+    request = occurrence_request(schedule, due.timestamp(), tenants=[TENANT], takes_names=False)
+    by_hand = occurrence_request(schedule, due.timestamp(), tenants=[TENANT], takes_names=False, at_once=True)
+
+    assert due == datetime(2026, 12, 31, 17, tzinfo=UTC)
+    assert request.own_clock == OwnClock(at=datetime.fromisoformat("2027-01-01T09:00"), default_zone="Europe/Paris")
+    assert by_hand.own_clock is None
