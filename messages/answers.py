@@ -33,7 +33,10 @@ def instant(seconds: float | None) -> str | None:
 
 
 _ROOTS = frozenset(
-    {"broadcasts", "audiences", "schedules", "installs", "rejections", "people", "reachability", "poison", "digests"}
+    {
+        *("broadcasts", "audiences", "schedules", "installs", "rejections", "people", "reachability", "poison"),
+        *("digests", "tenants"),
+    }
 )
 
 
@@ -82,6 +85,10 @@ class Links:
     def schedule(self, schedule_id: str) -> str:
         """One schedule."""
         return self._address(f"schedules/{schedule_id}", {})
+
+    def calendar(self, tenant: str) -> str:
+        """A tenant's calendar."""
+        return self._address(f"tenants/{tenant}/calendar", {})
 
     def digest_items(self, digest: str, **query: str | int) -> str:
         """What waits for a digest."""

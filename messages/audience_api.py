@@ -8,6 +8,7 @@ from typing import Any
 from messages.answers import Answer, Links, instant, json_answer
 from messages.audience_documents import read_saved
 from messages.audience_problems import changed_since, unknown_audience
+from messages.conditions import names_version, tag_of
 from messages.problems import bad_query
 from messages.queries import read_paging, read_tenant
 from shared.errors import RowConflict
@@ -97,16 +98,8 @@ def _known_name(name: str) -> str:
 
 def _check(if_match: str | None, stands: SavedAudience | None, name: str) -> None:
     """Raise Problem where the version that stands is none of those that the header `If-Match` names."""
-    if if_match is None:
-        return
-    # What passes a proxy that compresses has become a weak tag; a hash of the words is as good.
-    tags = [tag.strip().removeprefix("W/") for tag in if_match.split(",")]
-    if stands is None or not {"*", _tag(stands)}.intersection(tags):
+    if not names_version(if_match, None if stands is None else stands.version):
         raise changed_since(name)
-
-
-def _tag(saved: SavedAudience) -> str:
-    return f'"{saved.version}"'
 
 
 def _described(saved: SavedAudience | AudienceEntry, tenant: str, links: Links) -> dict[str, Any]:
@@ -121,4 +114,4 @@ def _described(saved: SavedAudience | AudienceEntry, tenant: str, links: Links) 
 
 def _answer(status: HTTPStatus, saved: SavedAudience, tenant: str, links: Links, **headers: str) -> Answer:
     document = _described(saved, tenant, links) | {"audience": saved.document}
-    return json_answer(status, document, headers={"ETag": _tag(saved), **headers})
+    return json_answer(status, document, headers={"ETag": tag_of(saved.version), **headers})

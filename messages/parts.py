@@ -9,6 +9,7 @@ from messages.audience_estimate import AudienceEstimate
 from messages.bot import HeraldBot
 from messages.broadcast_api import BroadcastApi
 from messages.broadcast_requests import BroadcastRequests
+from messages.calendar_api import CalendarApi
 from messages.digest_api import DigestApi
 from messages.digest_requests import DigestRequests
 from messages.directory_counts import DirectoryCounts
@@ -155,13 +156,19 @@ def schedule_api(app: App) -> ScheduleApi:
     """What answers the authors of schedules."""
     return ScheduleApi(
         app.schedules,
+        app.calendars,
         acceptance=app.acceptance,
-        view=ScheduleView(app.broadcasts, app.part(reports), app.clock),
+        view=ScheduleView(app.broadcasts, app.calendars, app.part(reports)),
         clock=app.clock,
         tenants=app.settings.tenants,
         new_key=lambda: uuid4().hex,
         takes_names=app.settings.takes_names,
     )
+
+
+def calendar_api(app: App) -> CalendarApi:
+    """What answers operators who say when nobody is to be disturbed."""
+    return CalendarApi(app.calendars, clock=app.clock, tenants=app.settings.tenants)
 
 
 def item_intake(app: App) -> ItemIntake:

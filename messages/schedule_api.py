@@ -21,7 +21,9 @@ from shared.domain.ids import schedule_id as id_of
 from shared.domain.schedules import MOST_LATEST, Timetable, next_after
 from shared.errors import Fault, RowConflict, ScheduleNotFound
 from shared.ports import Clock
-from shared.schedule_requests import ScheduleRequest, occurrence_request, read_schedule, timetable_of
+from shared.requests import tenant_of
+from shared.schedule_requests import NO_CALENDAR, ScheduleRequest, next_of, occurrence_request, read_schedule
+from shared.storage.calendars import Calendars
 from shared.storage.schedules import Schedule, Schedules, ScheduleState
 from shared.telemetry import log_event
 
@@ -39,6 +41,7 @@ class ScheduleApi:
     def __init__(
         self,
         schedules: Schedules,
+        calendars: Calendars,
         *,
         acceptance: Acceptance,
         view: ScheduleView,
@@ -48,6 +51,7 @@ class ScheduleApi:
         takes_names: bool = False,
     ) -> None:
         self._schedules = schedules
+        self._calendars = calendars
         self._acceptance = acceptance
         self._view = view
         self._clock = clock
@@ -58,7 +62,7 @@ class ScheduleApi:
     async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:
         """Make a schedule: 201, or 200 where it stood already under the same key."""
         document, found = with_key(read_document(body), key_header)
-        request = self._read(document, found)
+        request = await self._read(document, found)
         now = self._clock.now()
         schedule = Schedule(
             id=id_of(tenant=request.tenant, key=request.key or self._new_key()),
@@ -99,7 +103,7 @@ class ScheduleApi:
         if if_match is None:
             raise needs_if_match()
         document = read_document(body)
-        request = self._read(document, _fixed_members(document, await self._find(schedule_id)))
+        request = await self._read(document, _fixed_members(document, await self._find(schedule_id)))
 
         def change(stands: Schedule) -> Schedule:
             moves = stands.state is ScheduleState.ACTIVE and stands.timetable != request.timetable_document
@@ -128,11 +132,13 @@ class ScheduleApi:
 
     async def resume(self, schedule_id: str, *, url: str) -> Answer:
         """Let occurrences come again from now on. What came meanwhile is not made up for."""
+        calendar = await self._calendars.document((await self._find(schedule_id)).tenant)
 
         def change(stands: Schedule) -> Schedule:
             if stands.state is ScheduleState.ACTIVE:
                 return stands
-            return replace(stands, state=ScheduleState.ACTIVE, next=self._following(timetable_of(stands)))
+            following = next_of(stands, calendar, after=self._clock.now())
+            return replace(stands, state=ScheduleState.ACTIVE, next=following)
 
         return await self._answer(HTTPStatus.OK, await self._change(schedule_id, change), url)
 
@@ -166,10 +172,16 @@ class ScheduleApi:
             return Answer(status=HTTPStatus.NO_CONTENT, body=b"")
         raise busy_schedule(schedule_id)
 
-    def _read(self, document: Mapping[str, object], found: Collection[Fault]) -> ScheduleRequest:
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
+    async def _read(self, document: Mapping[str, object], found: Collection[Fault]) -> ScheduleRequest:
+        tenant = tenant_of(document, self._tenants)
+        calendar = await self._calendars.document(tenant) if tenant else NO_CALENDAR
         return read_schedule(
-            document, tenants=self._tenants, now=now, found=tuple(found), takes_names=self._takes_names
+            document,
+            tenants=self._tenants,
+            now=datetime.fromtimestamp(self._clock.now(), UTC),
+            calendar=calendar,
+            found=tuple(found),
+            takes_names=self._takes_names,
         )
 
     def _following(self, timetable: Timetable) -> float | None:

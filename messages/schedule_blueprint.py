@@ -1,9 +1,9 @@
-"""The functions of schedules. Each parses, calls and answers; what they do is in `schedule_api.py`."""
+"""The functions of schedules, and of the calendar that they follow. Each parses, calls and answers."""
 
 import azure.functions as func
 
 from messages.blueprint import respond
-from messages.parts import schedule_api
+from messages.parts import calendar_api, schedule_api
 
 blueprint = func.Blueprint()
 
@@ -66,5 +66,34 @@ async def schedules_run(req: func.HttpRequest) -> func.HttpResponse:
     return await respond(schedule_api, lambda api: api.run(_id(req), url=req.url))
 
 
+@blueprint.function_name("calendars_get")
+@blueprint.route("tenants/{tenant_id}/calendar", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def calendars_get(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell a tenant's calendar."""
+    return await respond(calendar_api, lambda api: api.get(_tenant(req), url=req.url))
+
+
+@blueprint.function_name("calendars_put")
+@blueprint.route("tenants/{tenant_id}/calendar", methods=["PUT"], auth_level=func.AuthLevel.FUNCTION)
+async def calendars_put(req: func.HttpRequest) -> func.HttpResponse:
+    """Put a tenant's calendar."""
+    if_match = req.headers.get("If-Match")
+    return await respond(
+        calendar_api, lambda api: api.put(_tenant(req), req.get_body(), if_match=if_match, url=req.url)
+    )
+
+
+@blueprint.function_name("calendars_remove")
+@blueprint.route("tenants/{tenant_id}/calendar", methods=["DELETE"], auth_level=func.AuthLevel.FUNCTION)
+async def calendars_remove(req: func.HttpRequest) -> func.HttpResponse:
+    """Remove a tenant's calendar."""
+    if_match = req.headers.get("If-Match")
+    return await respond(calendar_api, lambda api: api.remove(_tenant(req), if_match=if_match))
+
+
 def _id(req: func.HttpRequest) -> str:
     return str(req.route_params.get("schedule_id", ""))
+
+
+def _tenant(req: func.HttpRequest) -> str:
+    return str(req.route_params.get("tenant_id", ""))

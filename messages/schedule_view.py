@@ -1,6 +1,7 @@
 """What the API tells of a schedule."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
@@ -11,11 +12,11 @@ import orjson
 from messages.answers import Links, instant
 from messages.reports import Reports
 from shared.domain.ids import occurrence_id
-from shared.domain.schedules import occurrences_after
+from shared.domain.schedules import due_anew, occurrences_after
 from shared.errors import BroadcastNotFound, InvalidRequest
-from shared.ports import Clock
 from shared.schedule_requests import timetable_of
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.calendars import Calendars
 from shared.storage.schedules import Schedule, ScheduleState
 
 MOST_UPCOMING = 5
@@ -47,18 +48,19 @@ def summary_of(schedule: Schedule, links: Links) -> dict[str, Any]:
 class ScheduleView:
     """Reads what belongs to a schedule."""
 
-    def __init__(self, broadcasts: Broadcasts, reports: Reports, clock: Clock) -> None:
+    def __init__(self, broadcasts: Broadcasts, calendars: Calendars, reports: Reports) -> None:
         self._broadcasts = broadcasts
+        self._calendars = calendars
         self._reports = reports
-        self._clock = clock
 
     async def document(self, schedule: Schedule, links: Links) -> dict[str, Any]:
         """A schedule with its next occurrences and its latest broadcasts."""
         found = await asyncio.gather(*(self._broadcast(schedule, at, links) for at in schedule.latest))
+        calendar = await self._calendars.document(schedule.tenant)
         return {
             **summary_of(schedule, links),
             **schedule.request,
-            "upcoming": _upcoming(schedule),
+            "upcoming": _upcoming(schedule, calendar),
             "broadcasts": [one for one in found if one is not None],
         }
 
@@ -77,17 +79,21 @@ class ScheduleView:
         }
 
 
-def _upcoming(schedule: Schedule) -> list[str]:
+def _upcoming(schedule: Schedule, calendar: Mapping[str, Any]) -> list[str]:
     """The next occurrences in the schedule's own local time; none where it is paused or cannot be read any more.
+
+    What is due next was reckoned by the calendar that stood then, and is judged by the one that stands now.
 
     On each recipient's own clock they are local times without an offset.
     """
     if schedule.next is None:
         return []
-    first = datetime.fromtimestamp(schedule.next, UTC)
     try:
-        timetable = timetable_of(schedule)
+        timetable = timetable_of(schedule, calendar)
     except InvalidRequest:
+        return []
+    first = due_anew(timetable, datetime.fromtimestamp(schedule.next, UTC))
+    if first is None:
         return []
     instants = [first, *islice(occurrences_after(timetable, first), MOST_UPCOMING - 1)]
     if timetable.is_on_own_clocks:

@@ -8,19 +8,21 @@ move). So two ticks at once, and one that follows one that died, make the same b
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
 from shared.acceptance import Acceptance
 from shared.domain.ids import occurrence_key
-from shared.domain.schedules import MOST_CAUGHT_UP, MOST_LATEST, due_by, next_after
+from shared.domain.schedules import MOST_CAUGHT_UP, MOST_LATEST, due_anew, due_by
 from shared.errors import Fault, InvalidRequest, KeyReused, RowConflict, ScheduleNotFound, StorageError
 from shared.ports import Clock
-from shared.schedule_requests import occurrence_request, timetable_of
+from shared.schedule_requests import next_of, occurrence_request, timetable_of
+from shared.storage.calendars import Calendars
 from shared.storage.rejections import Rejection, Rejections, RejectionSource
 from shared.storage.schedules import Due, Schedule, Schedules
 from shared.telemetry import log_event
@@ -43,6 +45,7 @@ class DueSchedules:
     def __init__(
         self,
         schedules: Schedules,
+        calendars: Calendars,
         *,
         acceptance: Acceptance,
         rejections: Rejections,
@@ -51,6 +54,7 @@ class DueSchedules:
         takes_names: bool,
     ) -> None:
         self._schedules = schedules
+        self._calendars = calendars
         self._acceptance = acceptance
         self._rejections = rejections
         self._clock = clock
@@ -61,6 +65,8 @@ class DueSchedules:
         """Run every occurrence that is due, each schedule's in order. What storage fails is left to the next tick."""
         try:
             rows = await self._schedules.due(self._clock.now(), limit=MOST_DUE)
+            tenants = dict.fromkeys(row.tenant for row in rows)
+            calendars = {tenant: await self._calendars.document(tenant) for tenant in tenants}
         except StorageError as error:
             log_event(logger, "schedules_failed", level=logging.WARNING, cause=type(error).__name__)
             return
@@ -71,15 +77,16 @@ class DueSchedules:
 
         async def look() -> None:
             while waiting:
-                await self._look_at(waiting.pop())
+                due = waiting.pop()
+                await self._look_at(due, calendars[due[0].tenant])
 
         await asyncio.gather(*(look() for _ in range(AT_ONCE)))
 
-    async def _look_at(self, rows: list[Due]) -> None:
+    async def _look_at(self, rows: list[Due], calendar: Mapping[str, Any]) -> None:
         """Look at the due rows of one schedule. What fails ends them all, so that no occurrence overtakes another."""
         try:
             for due in rows:
-                await self._act_on(due)
+                await self._act_on(due, calendar)
         except StorageError as error:
             log_event(
                 logger,
@@ -91,7 +98,7 @@ class DueSchedules:
         except InvalidRequest as error:
             log_event(logger, "schedule_unreadable", level=logging.ERROR, schedule=rows[0].schedule, reason=str(error))
 
-    async def _act_on(self, due: Due) -> None:
+    async def _act_on(self, due: Due, calendar: Mapping[str, Any]) -> None:
         """Go through the steps of an occurrence, and of those behind it that are due by now."""
         at = due.at
         for _ in range(MOST_STEPS):
@@ -104,7 +111,7 @@ class DueSchedules:
                 await self._send(schedule, at)
                 following = schedule.next
             else:
-                following = await self._move_on(schedule, at)
+                following = await self._move_on(schedule, at, calendar)
             if following is None or following > self._clock.now():
                 return
             at = following
@@ -114,25 +121,32 @@ class DueSchedules:
             return await self._schedules.get(due.tenant, due.schedule)
         return None
 
-    async def _move_on(self, schedule: Schedule, at: float) -> float | None:
-        """Make the occurrence the schedule's last one, or pass over one that is not made up for. What to look at now.
+    async def _move_on(self, schedule: Schedule, at: float, calendar: Mapping[str, Any]) -> float | None:
+        """Make the occurrence the schedule's last one, or pass over one that is not to run. What to look at now.
 
-        After a conflict, be it the echo of this very write, the schedule itself tells what stands: look at it again.
+        It was reckoned by the calendar that stood then, and is judged by the one that stands now. After a
+        conflict, be it the echo of this very write, the schedule itself tells what stands: look at it again.
         """
         if schedule.last is not None and await self._schedules.is_due(schedule, schedule.last):
             # Whoever moved it on died before its broadcast stood. Once it is moved on again nobody would know of that.
             await self._send(schedule, schedule.last)
-        timetable, now = timetable_of(schedule), _moment(self._clock.now())
-        runs = due_by(timetable, since=_moment(at), now=now)
+        timetable, now = timetable_of(schedule, calendar), _moment(self._clock.now())
+        due = due_anew(timetable, _moment(at))
+        runs = due_by(timetable, since=due, now=now) if due is not None else ()
         if runs and runs[0] == _moment(at):
-            following = next_after(timetable, runs[0])
+            following = next_of(schedule, calendar, after=at)
             latest = (at, *schedule.latest)[:MOST_LATEST]
-            moved = replace(schedule, last=at, next=_seconds(following), latest=latest)
+            moved = replace(schedule, last=at, next=following, latest=latest)
             with suppress(RowConflict):
                 await self._schedules.change(moved)
             return at
-        following = runs[0] if runs else next_after(timetable, now)
-        moved = replace(schedule, next=_seconds(following))
+        if runs:
+            following = runs[0].timestamp()
+        elif due is not None and due > now:
+            following = due.timestamp()
+        else:
+            following = next_of(schedule, calendar, after=now.timestamp())
+        moved = replace(schedule, next=following)
         try:
             await self._schedules.change(moved)
         except RowConflict:
@@ -174,7 +188,3 @@ class DueSchedules:
 
 def _moment(instant: float) -> datetime:
     return datetime.fromtimestamp(instant, UTC)
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()

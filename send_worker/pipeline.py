@@ -107,6 +107,7 @@ def build_pipeline(app: App) -> Pipeline:
         sweep=Sweep(store, app.directory, app.pacers, app.nudging, clock),
         due_schedules=DueSchedules(
             app.schedules,
+            app.calendars,
             acceptance=app.acceptance,
             rejections=app.rejections,
             clock=clock,

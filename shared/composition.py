@@ -29,6 +29,7 @@ from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.calendars import Calendars
 from shared.storage.conversations import Conversations
 from shared.storage.digest_items import DigestItems
 from shared.storage.digest_turns import DigestTurns
@@ -76,6 +77,7 @@ class App:
     audiences: Audiences
     snapshots: Snapshots
     schedules: Schedules
+    calendars: Calendars
     digest_items: DigestItems
     digest_turns: DigestTurns
     sends: Queue
@@ -169,6 +171,7 @@ def assemble(
         audiences=audiences,
         snapshots=snapshots,
         schedules=Schedules(account.table(names.SCHEDULES)),
+        calendars=Calendars(account.table(names.SCHEDULES)),
         digest_items=DigestItems(account.table(names.DIGESTS)),
         digest_turns=DigestTurns(account.table(names.DIGESTS)),
         sends=sends,

@@ -13,21 +13,27 @@ import orjson
 from pydantic import Field
 
 from shared.audience_contract import Part
+from shared.calendar_contract import CalendarBody
 from shared.contract import Key
 from shared.digest_requests import read_digest_request
 from shared.domain.ids import occurrence_id, occurrence_key
 from shared.domain.requests import BroadcastRequest
-from shared.domain.schedules import Timetable, timetable_faults
+from shared.domain.schedules import Timetable, next_after, timetable_faults
 from shared.errors import Fault, InvalidRequest
 from shared.faults import limit, read_as
 from shared.requests import read_request, tenant_of
 from shared.storage.schedules import Schedule
-from shared.timetable_contract import TimetableBody, read_timetable, timetable_body_faults
+from shared.timetable_contract import TimetableBody, read_timetable, timetable_body_faults, under
 
 LONGEST_NAME = 200
 LARGEST_REQUEST = 640 * 1024
 """Bytes. Any right request stays below, unless white space pads its ids; a row would take 900 KiB."""
 REQUEST_MEMBERS = ("audience", "content", "digest", "options")
+NO_CALENDAR: Mapping[str, Any] = {}
+_CALENDAR_DROPS_ALL = (
+    "the tenant's calendar drops all of this: move it, have it wait (if_closed), give it fields of its own in place "
+    "of the calendar's, or say ignores_calendar"
+)
 
 
 class ScheduleBody(Part):
@@ -46,7 +52,10 @@ class ScheduleBody(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRequest:
-    """A schedule as a caller asks for it; `key` is empty where none was given."""
+    """A schedule as a caller asks for it; `key` is empty where none was given.
+
+    Its `timetable` follows the tenant's calendar, the `timetable_document` is as it was given.
+    """
 
     tenant: str
     key: str
@@ -61,15 +70,18 @@ def read_schedule(
     *,
     tenants: Collection[str],
     now: datetime,
+    calendar: Mapping[str, Any] = NO_CALENDAR,
     found: Sequence[Fault] = (),
     takes_names: bool = False,
 ) -> ScheduleRequest:
-    """Read a schedule; `found` was found wrong beside it. Raises InvalidRequest with all of its faults."""
+    """Read a schedule of a tenant with this calendar; `found` was found wrong beside it.
+
+    Raises InvalidRequest with all of its faults.
+    """
     body, wrong = read_as(ScheduleBody, document)
     faults = [*found, *wrong]
     if body is not None:
-        own = timetable_body_faults(body.timetable)
-        own = own or timetable_faults(read_timetable(body.timetable), now=now)
+        own = _timetable_faults(body.timetable, calendar, now)
         faults += [replace(fault, pointer=f"/timetable{fault.pointer}") for fault in own]
     kept = {name: document[name] for name in REQUEST_MEMBERS if document.get(name) is not None}
     asked = {name: document[name] for name in ("version", "tenant") if name in document}
@@ -86,18 +98,32 @@ def read_schedule(
         tenant=tenant_of(document, tenants) or "",
         key=body.key or "",
         name=body.name or "",
-        timetable=read_timetable(body.timetable),
+        timetable=read_timetable(_follow(body.timetable, calendar)),
         timetable_document=document["timetable"],
         request_document=kept,
     )
 
 
-def timetable_of(schedule: Schedule) -> Timetable:
-    """The timetable of a schedule. Raises InvalidRequest where this version of Herald does not read it any more."""
+def timetable_of(schedule: Schedule, calendar: Mapping[str, Any] = NO_CALENDAR) -> Timetable:
+    """The timetable of a schedule of a tenant with this calendar.
+
+    Raises InvalidRequest where this version of Herald does not read one of the two any more.
+    """
     body, faults = read_as(TimetableBody, schedule.timetable)
     if body is None:
         raise InvalidRequest(faults)
-    return read_timetable(body)
+    return read_timetable(_follow(body, calendar))
+
+
+def next_of(schedule: Schedule, calendar: Mapping[str, Any], *, after: float) -> float | None:
+    """When the first occurrence after an instant is due, in seconds since the epoch.
+
+    Where the calendar drops all that are to come it is the first one without it: a calendar ends no schedule. When
+    that is due it is judged by the calendar that stands then.
+    """
+    instant = datetime.fromtimestamp(after, UTC)
+    due = next_after(timetable_of(schedule, calendar), instant) or next_after(timetable_of(schedule), instant)
+    return None if due is None else due.timestamp()
 
 
 def occurrence_request(
@@ -112,6 +138,20 @@ def occurrence_request(
     request = _read_request(document, tenants=tenants, key=key, takes_names=takes_names)
     own_clock = None if at_once else timetable_of(schedule).own_clock(datetime.fromtimestamp(at, UTC))
     return replace(request, broadcast_id=occurrence_id(schedule=schedule.id, at=at), own_clock=own_clock)
+
+
+def _follow(body: TimetableBody, calendar: Mapping[str, Any]) -> TimetableBody:
+    held, faults = read_as(CalendarBody, calendar)
+    if held is None:
+        raise InvalidRequest(faults)
+    return under(body, held)
+
+
+def _timetable_faults(body: TimetableBody, calendar: Mapping[str, Any], now: datetime) -> list[Fault]:
+    faults = timetable_body_faults(body) or timetable_faults(read_timetable(body), now=now)
+    if not faults and next_after(read_timetable(_follow(body, calendar)), now) is None:
+        faults.append(Fault(pointer="/cron", detail=_CALENDAR_DROPS_ALL))
+    return faults
 
 
 def _read_request(

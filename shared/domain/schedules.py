@@ -13,11 +13,11 @@ moment is the local time, is split (`shared.domain.own_clocks`).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.cron import matches
-from shared.domain.local_time import instant_of
+from shared.domain.opening_times import IfClosed, OpeningTimes, opening_faults
 from shared.domain.own_clocks import SPLIT_AHEAD, SPLIT_CLOCK, OwnClock
 from shared.errors import Fault
 
@@ -27,20 +27,11 @@ MOST_CAUGHT_UP = 24
 """Missed occurrences that `run_all` makes up for, the latest ones: a day of an hourly schedule."""
 MOST_PASSED_OVER = 1_000
 """Occurrences in a row that may be dropped: after them the schedule counts as one that never comes."""
-MOST_EXCEPTIONS = 400
 MOST_LATEST = 10
 """Broadcasts that a schedule remembers."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 """No schedule begins or ends later: far enough for anybody, and instants keep their 13 digits of milliseconds."""
-EVERY_DAY = frozenset(range(7))
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
-
-
-class IfClosed(StrEnum):
-    """What happens to an occurrence that comes in quiet hours or on a day off."""
-
-    WAIT = "wait"
-    DROP = "drop"
+_SECOND = timedelta(seconds=1)
 
 
 class IfMissed(StrEnum):
@@ -52,29 +43,17 @@ class IfMissed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuietHours:
-    """From one local time to another; to that of the next day where it is not later."""
+class Timetable(OpeningTimes):
+    """When a schedule's occurrences come. Nothing comes before `starts_at`, nor is due at `ends_at` or later.
 
-    begins: time
-    ends: time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timetable:
-    """When a schedule's occurrences come. Nothing comes before `starts_at`, nor is due at `ends_at` or later."""
+    Its zone is `SPLIT_CLOCK` where it runs on each recipient's own clock.
+    """
 
     cron: str
-    zone: tzinfo
-    """`SPLIT_CLOCK` where it runs on each recipient's own clock."""
     default_zone: str = ""
-    """Then: the IANA zone of those whose own is not known; empty where it is left to the app."""
+    """There: the IANA zone of those whose own is not known; empty where it is left to the app."""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
-    exceptions: frozenset[date] = frozenset()
-    """Local dates that are crossed out."""
-    quiet_hours: QuietHours | None = None
-    working_days: frozenset[int] = EVERY_DAY
-    """0 is Monday."""
     if_closed: IfClosed = IfClosed.WAIT
     if_missed: IfMissed = IfMissed.RUN_ONCE
 
@@ -97,24 +76,7 @@ class Timetable:
 
 def next_after(timetable: Timetable, instant: datetime) -> datetime | None:
     """When the first occurrence after an instant is due, in UTC; None where no further one comes."""
-    at = _last_open(timetable, instant)
-    if timetable.starts_at is not None:
-        at = max(at, timetable.starts_at - _SECOND)
-    for _ in range(MOST_PASSED_OVER):
-        came = next(matches(timetable.cron, timetable.zone, after=at), None)
-        if came is None:
-            return None
-        day = came.astimezone(timetable.zone).date()
-        due = _opening(timetable, came)
-        if timetable.ends_at is not None and due >= timetable.ends_at:
-            return None
-        if day in timetable.exceptions:
-            at = max(came, _midnight(day + _DAY, timetable.zone) - _SECOND)
-        elif due <= instant or (due > came and timetable.if_closed is IfClosed.DROP):
-            at = max(came, due - _SECOND)
-        else:
-            return due
-    return None
+    return _first_due(timetable, instant, came_after=timetable.last_open(instant))
 
 
 def occurrences_after(timetable: Timetable, instant: datetime) -> Iterator[datetime]:
@@ -125,12 +87,28 @@ def occurrences_after(timetable: Timetable, instant: datetime) -> Iterator[datet
         due = next_after(timetable, due)
 
 
+def due_anew(timetable: Timetable, due: datetime) -> datetime | None:
+    """When an occurrence is due by this timetable that was to be due at an instant by one with other opening times.
+
+    Where that is closed by now it waits or is dropped as any other; if it is dropped, this is the one after it, and
+    None where no further one comes.
+    """
+    opens = timetable.opening(due)
+    if opens == due:
+        return due
+    came_then = next(matches(timetable.cron, timetable.zone, after=due - _SECOND), None) == due
+    is_dropped = timetable.if_closed is IfClosed.DROP or (came_then and timetable.is_crossed_out(due))
+    if is_dropped or (timetable.ends_at is not None and opens >= timetable.ends_at):
+        return _first_due(timetable, due, came_after=due)
+    return opens
+
+
 def due_by(timetable: Timetable, *, since: datetime, now: datetime) -> tuple[datetime, ...]:
-    """Which of the occurrences from `since` on, the earliest that did not run, are to run now, in order.
+    """Which occurrences are to run now, in order: of `since`, the earliest that did not run, and of those after it.
 
     Those on time run in any case. Of those that were missed `run_once` makes up for the latest, where none is on time.
     """
-    on_time = _between(timetable, max(since, now - timetable.grace), now)
+    on_time = _between(timetable, now - timetable.grace, now, since=since)
     if timetable.if_missed is IfMissed.RUN_ALL:
         return _latest(timetable, since=since, now=now, most=MOST_CAUGHT_UP)
     if on_time or timetable.if_missed is IfMissed.SKIP:
@@ -140,15 +118,8 @@ def due_by(timetable: Timetable, *, since: datetime, now: datetime) -> tuple[dat
 
 def timetable_faults(timetable: Timetable, *, now: datetime) -> list[Fault]:
     """What in a timetable contradicts itself, by pointers to its own fields."""
-    faults = []
-    quiet, starts_at, ends_at = timetable.quiet_hours, timetable.starts_at, timetable.ends_at
-    if quiet is not None and quiet.begins == quiet.ends:
-        detail = "these hours begin and end at the same time, so all day would be quiet: give two times"
-        faults.append(Fault(pointer="/quiet_hours", detail=detail))
-    if not timetable.working_days:
-        faults.append(
-            Fault(pointer="/working_days", detail="no day is left: name one at least, or leave the field out")
-        )
+    faults = opening_faults(quiet_hours=timetable.quiet_hours, working_days=timetable.working_days)
+    starts_at, ends_at = timetable.starts_at, timetable.ends_at
     if starts_at is not None and ends_at is not None and ends_at <= starts_at:
         faults.append(Fault(pointer="/ends_at", detail="this must be later than starts_at"))
     if ends_at is not None and ends_at <= now:
@@ -166,13 +137,35 @@ def _why_never(timetable: Timetable) -> str:
     return "this never comes: all of it lies in quiet hours, on days off or on exceptions; move it, or have it wait"
 
 
-def _between(timetable: Timetable, begin: datetime, end: datetime) -> tuple[datetime, ...]:
-    """The occurrences from `begin` to `end`, both included."""
-    found = []
-    for due in occurrences_after(timetable, begin - _SECOND):
+def _first_due(timetable: Timetable, instant: datetime, *, came_after: datetime) -> datetime | None:
+    """When the first occurrence is due after an instant, of those that come after another one."""
+    at = came_after
+    if timetable.starts_at is not None:
+        at = max(at, timetable.starts_at - _SECOND)
+    for _ in range(MOST_PASSED_OVER):
+        came = next(matches(timetable.cron, timetable.zone, after=at), None)
+        if came is None:
+            return None
+        due = timetable.opening(came)
+        if timetable.ends_at is not None and due >= timetable.ends_at:
+            return None
+        if timetable.is_crossed_out(came):
+            at = max(came, timetable.end_of_day(came) - _SECOND)
+        elif due <= instant or (due > came and timetable.if_closed is IfClosed.DROP):
+            at = max(came, due - _SECOND)
+        else:
+            return due
+    return None
+
+
+def _between(timetable: Timetable, begin: datetime, end: datetime, *, since: datetime) -> tuple[datetime, ...]:
+    """The occurrences from `begin` to `end`, both included, of `since` and those after it."""
+    found = [since] if begin <= since <= end else []
+    for due in occurrences_after(timetable, max(since, begin - _SECOND)):
         if due > end:
             break
-        found.append(due)
+        if due >= begin:
+            found.append(due)
     return tuple(found)
 
 
@@ -180,40 +173,7 @@ def _latest(timetable: Timetable, *, since: datetime, now: datetime, most: int) 
     """The last occurrences up to `now`, looked for further and further back: a long downtime is not walked through."""
     window = GRACE
     while True:
-        found = _between(timetable, max(since, now - window), now)
+        found = _between(timetable, now - window, now, since=since)
         if len(found) >= most or now - window <= since:
             return found[-most:]
         window *= 2
-
-
-def _opening(timetable: Timetable, at: datetime) -> datetime:
-    """The first moment from `at` on at which the schedule is open."""
-    while (span := _closed_span(timetable, at)) is not None:
-        at = span[1]
-    return at
-
-
-def _last_open(timetable: Timetable, at: datetime) -> datetime:
-    """The last moment up to `at` at which the schedule is open, to the second."""
-    while (span := _closed_span(timetable, at)) is not None:
-        at = span[0] - _SECOND
-    return at
-
-
-def _closed_span(timetable: Timetable, at: datetime) -> tuple[datetime, datetime] | None:
-    """A stretch of time around an instant in which the schedule is closed, its end left out; None where it is open."""
-    zone = timetable.zone
-    day = at.astimezone(zone).date()
-    spans = []
-    if day.weekday() not in timetable.working_days or day in timetable.exceptions:
-        spans.append((_midnight(day, zone), _midnight(day + _DAY, zone)))
-    if (quiet := timetable.quiet_hours) is not None:
-        for first in (day - _DAY, day):
-            last = first if quiet.begins < quiet.ends else first + _DAY
-            begins = instant_of(datetime.combine(first, quiet.begins), zone)
-            spans.append((begins, instant_of(datetime.combine(last, quiet.ends), zone)))
-    return next((span for span in spans if span[0] <= at < span[1]), None)
-
-
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    return instant_of(datetime.combine(day, time()), zone)

@@ -3,6 +3,8 @@
 tenant / schedule id                                   the definition, as it was given, and where it stands
 due / <milliseconds, 13 digits>!<tenant>!<schedule>    that an occurrence is due then
 
+The partition `calendars` is that of `shared.storage.calendars`.
+
 Due rows are nudges, definitions are the truth: a row says only that a schedule is to be looked at. Whoever makes an
 occurrence a schedule's `next` writes its row first, so a schedule that waits for an occurrence always has one.
 """

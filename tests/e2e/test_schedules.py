@@ -1,6 +1,7 @@
 """A message that comes again, from the request to the chat."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -33,6 +34,27 @@ async def test_a_schedule_comes_once_each_minute_with_two_hosts(pair: Herald) ->
     # The ledger counts a text that a person has again as a duplicate: each occurrence reached each person once.
     received = await pair.received(text)
     assert (received["reached"], received["duplicates"]) == (3, 3 * (len(reports) - 1))
+
+
+async def test_a_schedule_follows_the_calendar_of_its_tenant(pair: Herald) -> None:
+    path = f"/api/tenants/{pair.tenant}/calendar"
+    everyday = {"cron": "0 9 * * *", "zone": "Europe/Berlin"}
+
+    put = await pair.call("PUT", path, document={"working_days": ["SUN"], "exceptions": [], "if_closed": "drop"})
+    try:
+        assert put.status == 201, put
+        stale = await pair.call("PUT", path, document={}, If_Match='"other"')
+        follows = await pair.call("POST", "/api/schedules", document=pair.request() | {"timetable": everyday})
+        never = everyday | {"cron": "0 9 * * MON"}
+        refused = await pair.call("POST", "/api/schedules", document=pair.request() | {"timetable": never})
+    finally:
+        removed = await pair.call("DELETE", path, If_Match=put.headers["ETag"])
+
+    days = [datetime.fromisoformat(one).strftime("%a") for one in follows.body["upcoming"]]
+    assert (stale.status, follows.status, refused.status, removed.status) == (412, 201, 422, 204)
+    assert days == ["Sun"] * 5
+    assert (await pair.call("GET", path)).status == 404
+    assert (await pair.call("DELETE", f"/api/schedules/{follows.body['id']}")).status == 204
 
 
 async def read(herald: Herald, path: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from shared.snapshots import Snapshots
 from shared.storage import names
 from shared.storage.audiences import Audiences
 from shared.storage.broadcasts import Broadcasts
+from shared.storage.calendars import Calendars
 from shared.storage.conversations import Conversations
 from shared.storage.digest_items import DigestItems
 from shared.storage.directory import Directory
@@ -102,6 +103,7 @@ class House:
         self.conversations = Conversations(self.account.table(names.CONVERSATIONS))
         self.audiences = Audiences(self.account.table(names.AUDIENCES))
         self.schedules = Schedules(self.account.table(names.SCHEDULES))
+        self.calendars = Calendars(self.account.table(names.SCHEDULES))
         self.digest_items = DigestItems(self.account.table(names.DIGESTS))
         self.snapshots = Snapshots(self.audiences, self.broadcasts)
         self.search = RecipientSearch(self.account.table(names.BROADCASTS))

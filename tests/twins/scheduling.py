@@ -8,6 +8,7 @@ import pytest
 
 from shared.errors import RowConflict, ScheduleNotFound
 from shared.ports import Table
+from shared.storage.calendars import Calendar, Calendars
 from shared.storage.schedules import Schedule, Schedules, ScheduleState
 from tests.twins.accepting import ALICE, NOON, TENANT
 
@@ -25,6 +26,12 @@ def a_schedule(**changes: Any) -> Schedule:
         "changed_at": NOON,
     }
     return Schedule(**{**fields, **changes})
+
+
+def a_calendar(if_closed: str = "drop") -> Calendar:
+    """A calendar with as many exceptions as it may have."""
+    exceptions = [f"2026-12-{1 + number % 31:02}" for number in range(400)]
+    return Calendar(document={"exceptions": exceptions, "if_closed": if_closed}, changed_at=NOON)
 
 
 class SchedulesContract:
@@ -137,3 +144,40 @@ class SchedulesContract:
         [due] = [one for one in await schedules.due(NOON, limit=1_000) if one.tenant == tenant]
         await schedules.drop(due)
         assert not await schedules.is_due(schedule, NOON)
+
+    async def test_a_calendar_reads_back_as_it_was_written(self, table: Table, tenant: str) -> None:
+        calendars, written = Calendars(table), a_calendar()
+        assert (await calendars.get(tenant), await calendars.document(tenant)) == (None, {})
+
+        await calendars.put(tenant, written)
+
+        stands = await calendars.get(tenant)
+        assert stands is not None
+        assert replace(stands, row_version="") == written
+        assert stands.version == written.version
+        assert await calendars.document(tenant) == written.document
+
+    async def test_a_calendar_is_written_or_removed_in_the_version_that_was_read(
+        self, table: Table, tenant: str
+    ) -> None:
+        calendars = Calendars(table)
+        await calendars.put(tenant, a_calendar())
+        stands = await calendars.get(tenant)
+        await calendars.put(tenant, a_calendar("wait"), over=stands)
+
+        with pytest.raises(RowConflict):
+            await calendars.put(tenant, a_calendar("drop"), over=stands)
+        with pytest.raises(RowConflict):
+            await calendars.remove(tenant, only=stands)
+
+        assert await calendars.document(tenant) == a_calendar("wait").document
+        await calendars.remove(tenant, only=await calendars.get(tenant))
+        assert await calendars.get(tenant) is None
+
+    async def test_a_calendar_is_no_schedule_of_its_tenant(
+        self, schedules: Schedules, table: Table, tenant: str
+    ) -> None:
+        await Calendars(table).put(tenant, a_calendar())
+
+        assert (await schedules.page(tenant, limit=10)).schedules == ()
+        assert [one async for one in schedules.overdue(tenant, before=NOON)] == []

@@ -8,14 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from shared.domain.opening_times import EVERY_DAY, IfClosed, QuietHours
 from shared.domain.schedules import (
-    EVERY_DAY,
     GRACE,
     MOST_CAUGHT_UP,
-    IfClosed,
     IfMissed,
-    QuietHours,
     Timetable,
+    due_anew,
     due_by,
     next_after,
     occurrences_after,
@@ -206,6 +205,66 @@ def test_a_downtime_of_a_year_is_not_walked_through(monkeypatch: pytest.MonkeyPa
 
     assert told(due) == ["01-01T09:00"]
     assert asked < 20
+
+
+# What was reckoned by one calendar and is due by another. 2026-06-01 is a Monday.
+@pytest.mark.parametrize(
+    ("timetable", "was_due", "expected"),
+    [
+        # Open: it comes, whether the expression says so itself or it waited for this moment.
+        (a_timetable("0 9 * * *"), "06-02T09:00", "06-02T09:00"),
+        (a_timetable("0 23 * * *"), "06-02T07:00", "06-02T07:00"),
+        # Also where it would not have waited for so long, or at all.
+        (a_timetable("0 23 * * *", quiet_hours=NIGHT), "06-02T09:00", "06-02T09:00"),
+        (a_timetable("0 23 * * *", quiet_hours=NIGHT, if_closed=IfClosed.DROP), "06-02T07:00", "06-02T07:00"),
+        # Quiet by now: it waits, or the one after it is next.
+        (a_timetable("0 6 * * *", quiet_hours=NIGHT), "06-02T06:00", "06-02T07:00"),
+        (
+            a_timetable("0 6,12 * * *", quiet_hours=NIGHT, if_closed=IfClosed.DROP),
+            "06-02T06:00",
+            "06-02T12:00",
+        ),
+        # A day off by now, and a wait that goes on.
+        (a_timetable("0 9 * * *", working_days=WEEKDAYS), "06-06T09:00", "06-08T00:00"),
+        (a_timetable("0 9 * * *", working_days=WEEKDAYS, quiet_hours=NIGHT), "06-06T09:00", "06-08T07:00"),
+        (
+            a_timetable("0 23 * * *", quiet_hours=QuietHours(begins=time(2), ends=time(8))),
+            "06-02T07:00",
+            "06-02T08:00",
+        ),
+        # Crossed out by now: what comes then is dropped, what waited until then waits on.
+        (a_timetable("0 9 * * *", exceptions=frozenset({date(2026, 6, 2)})), "06-02T09:00", "06-03T09:00"),
+        (
+            a_timetable("0 23 * * *", quiet_hours=NIGHT, exceptions=frozenset({date(2026, 6, 2)})),
+            "06-02T07:00",
+            "06-03T07:00",
+        ),
+        # What came before the one that is dropped was sent by the old calendar, and does not wait for the morning.
+        (
+            a_timetable("0 22 * * *", quiet_hours=NIGHT, exceptions=frozenset({date(2026, 6, 2)})),
+            "06-02T22:00",
+            "06-04T07:00",
+        ),
+        # Nothing is left.
+        (a_timetable("0 6 * * *", quiet_hours=NIGHT, ends_at=local("2026-06-02T06:30")), "06-02T06:00", None),
+        (a_timetable("0 6 * * *", quiet_hours=NIGHT, if_closed=IfClosed.DROP), "06-02T06:00", None),
+    ],
+)
+def test_what_another_calendar_has_due_is_judged_anew(timetable: Timetable, was_due: str, expected: str | None) -> None:
+    due = due_anew(timetable, local(f"2026-{was_due}"))
+
+    assert (told([due]) if due else None) == (expected and [expected])
+
+
+@pytest.mark.parametrize("if_missed", IfMissed)
+def test_the_earliest_that_did_not_run_counts_though_the_timetable_would_not_have_it_now(if_missed: IfMissed) -> None:
+    # It waited until seven for a calendar that is gone.
+    timetable = a_timetable("0 23 * * *", if_missed=if_missed)
+    since = local("2026-06-02T07:00")
+
+    assert due_by(timetable, since=since, now=since) == (since,)
+    late = due_by(timetable, since=since, now=local("2026-06-02T23:01"))
+    assert told(late) == (["06-02T07:00"] if if_missed is IfMissed.RUN_ALL else []) + ["06-02T23:00"]
 
 
 def test_the_grace_is_longer_than_ticks_are_apart() -> None:

@@ -17,13 +17,8 @@ from hypothesis import strategies as st
 
 from shared.domain.cron import matches
 from shared.domain.local_time import NOT_ZONES
-from shared.domain.schedules import (
-    EVERY_DAY,
-    IfClosed,
-    QuietHours,
-    Timetable,
-    next_after,
-)
+from shared.domain.opening_times import EVERY_DAY, IfClosed, QuietHours
+from shared.domain.schedules import Timetable, due_anew, next_after, occurrences_after
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
@@ -189,15 +184,7 @@ def test_what_is_closed_waits_or_is_dropped_as_the_clock_shows(data: st.DataObje
     change = data.draw(st.sampled_from(changes_of(name)))[0]
     wall = week(name, change)
     cron = data.draw(st.sampled_from(CRONS))
-    days = st.dates(min_value=(change - 2 * DAY).date(), max_value=(change + 2 * DAY).date())
-    table = Timetable(
-        cron=cron.expression,
-        zone=ZoneInfo(name),
-        exceptions=frozenset(data.draw(st.sets(days, max_size=2))),
-        quiet_hours=data.draw(st.none() | quiets),
-        working_days=frozenset(data.draw(st.sets(st.sampled_from(sorted(EVERY_DAY)), min_size=5))),
-        if_closed=data.draw(st.sampled_from(IfClosed)),
-    )
+    table = a_table(data, cron, name, change)
     asked = change + data.draw(st.integers(min_value=-24 * 60, max_value=24 * 60)) * MINUTE
 
     opens, opening = {}, None
@@ -212,6 +199,44 @@ def test_what_is_closed_waits_or_is_dropped_as_the_clock_shows(data: st.DataObje
     found = next_after(table, asked)
 
     assert found == following if following is not None else found is None or found > asked + 2 * DAY
+
+
+def a_table(data: st.DataObject, cron: Cron, name: str, change: datetime) -> Timetable:
+    days = st.dates(min_value=(change - 2 * DAY).date(), max_value=(change + 2 * DAY).date())
+    return Timetable(
+        cron=cron.expression,
+        zone=ZoneInfo(name),
+        exceptions=frozenset(data.draw(st.sets(days, max_size=2))),
+        quiet_hours=data.draw(st.none() | quiets),
+        working_days=frozenset(data.draw(st.sets(st.sampled_from(sorted(EVERY_DAY)), min_size=5))),
+        if_closed=data.draw(st.sampled_from(IfClosed)),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_what_is_judged_by_another_calendar_is_open_there_and_loses_nothing_of_it(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(ODD_ZONES))
+    change = data.draw(st.sampled_from(changes_of(name)))[0]
+    wall, cron = week(name, change), data.draw(st.sampled_from(CRONS))
+    before, now = (a_table(data, cron, name, change) for _ in range(2))
+    due = next_after(before, change + data.draw(st.integers(min_value=-24 * 60, max_value=24 * 60)) * MINUTE)
+    if due is None or due > change + 2 * DAY:
+        return
+
+    found = due_anew(now, due)
+
+    assert due_anew(before, due) == due
+    if not wall.closed(now, due):
+        assert found == due
+        return
+    assert found is None or found > due
+    if found is not None and found < change + 4 * DAY:
+        assert not wall.closed(now, found)
+    # Whatever comes from then on is due at this moment or later, and what comes later is due as ever.
+    came = next(matches(cron.expression, ZoneInfo(name), after=due))
+    later = [one for one in until(change + 3 * DAY, occurrences_after(now, due)) if one >= came]
+    assert not later or (found is not None and found <= later[0])
 
 
 ODD_ZONES = (

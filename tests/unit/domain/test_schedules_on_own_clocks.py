@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from shared.domain.local_time import NOT_ZONES
+from shared.domain.opening_times import QuietHours
 from shared.domain.own_clocks import SPLIT_AHEAD, SPLIT_CLOCK
-from shared.domain.schedules import GRACE, IfMissed, QuietHours, Timetable, due_by, next_after, occurrences_after
+from shared.domain.schedules import GRACE, IfMissed, Timetable, due_by, next_after, occurrences_after
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -17,6 +17,7 @@ from send_worker.due_schedules import DueSchedules
 from shared.domain.ids import occurrence_id
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
+from shared.storage.calendars import Calendar
 from shared.storage.schedules import Schedule
 from tests.twins.accepting import ALICE, TENANT, House, as_json
 from tests.twins.storage import Call, Moment, fail_once, yielding
@@ -37,14 +38,16 @@ class Desk:
         keys = count(1)
         self.api = ScheduleApi(
             self.house.schedules,
+            self.house.calendars,
             acceptance=self.house.acceptance,
-            view=ScheduleView(self.house.broadcasts, self.house.reports, self.house.account.clock),
+            view=ScheduleView(self.house.broadcasts, self.house.calendars, self.house.reports),
             clock=self.house.account.clock,
             tenants=tenants,
             new_key=lambda: f"made-{next(keys)}",
         )
         self._due = DueSchedules(
             self.house.schedules,
+            self.house.calendars,
             acceptance=self.house.acceptance,
             rejections=self.house.rejections,
             clock=self.house.account.clock,
@@ -72,6 +75,9 @@ class Desk:
     async def tick(self, at: float) -> None:
         self.house.now = at
         await self._due.run()
+
+    async def put_calendar(self, **document: Any) -> None:
+        await self.house.calendars.put(TENANT, Calendar(document=document, changed_at=self.house.now))
 
     async def stands(self, schedule_id: str) -> Schedule:
         return await self.house.schedules.get(TENANT, schedule_id)
@@ -398,6 +404,80 @@ async def test_changes_that_never_come_first_are_told() -> None:
 
     assert [answer.status for answer in answers] == [409, 409]
     assert {read(answer)["type"] for answer in answers} == {"urn:herald:problem:changed-meanwhile"}
+
+
+async def test_a_new_schedule_follows_the_calendar() -> None:
+    desk = Desk()
+    await desk.put_calendar(quiet_hours={"from": "18:00", "to": "10:00"}, working_days=["MON", "WED"])
+
+    follows = read(await desk.create())
+    own = read(await desk.create(timetable={**DAILY, "working_days": ["TUE"]}))
+    ignores = read(await desk.create(timetable={**DAILY, "ignores_calendar": True}))
+
+    assert follows["next"] == "2026-06-01T08:00:00.000Z"
+    assert follows["upcoming"] == [f"2026-06-{day:02}T10:00:00+02:00" for day in (1, 3, 8, 10, 15)]
+    assert follows["timetable"] == DAILY
+    assert own["upcoming"][0] == "2026-06-02T10:00:00+02:00"
+    assert ignores["next"] == "2026-06-01T07:00:00.000Z"
+
+
+async def test_a_calendar_is_meant_on_each_recipients_own_clock_where_the_schedule_is() -> None:
+    desk = Desk()
+    await desk.put_calendar(quiet_hours={"from": "18:00", "to": "10:00"}, exceptions=["2026-06-03"])
+
+    document = read(await desk.create(timetable={"cron": "0 9 * * *", "zone": "recipient"}))
+
+    assert document["upcoming"] == [f"2026-06-{day:02}T10:00:00" for day in (2, 4, 5, 6, 7)]
+
+
+async def test_a_schedule_that_the_calendar_drops_as_a_whole_is_refused() -> None:
+    desk = Desk()
+    await desk.put_calendar(working_days=["TUE"], if_closed="drop")
+    schedule = await desk.created()
+
+    answers = [
+        await desk.create(timetable={"cron": "0 9 * * MON", "zone": "UTC"}),
+        await desk.put(schedule, timetable={"cron": "0 9 * * MON", "zone": "UTC"}),
+    ]
+
+    assert [answer.status for answer in answers] == [422, 422]
+    assert {error["pointer"] for answer in answers for error in read(answer)["errors"]} == {"/timetable/cron"}
+
+
+async def test_what_is_upcoming_is_judged_by_the_calendar_that_stands() -> None:
+    desk = Desk()
+    schedule = await desk.created()
+
+    await desk.put_calendar(exceptions=["2026-06-01", "2026-06-03"])
+    crossed_out = read(await desk.get(schedule))
+    await desk.put_calendar(quiet_hours={"from": "08:00", "to": "12:00"}, if_closed="drop")
+    dropped = read(await desk.get(schedule))
+
+    assert crossed_out["next"] == dropped["next"] == "2026-06-01T07:00:00.000Z"
+    assert crossed_out["upcoming"][:2] == ["2026-06-02T09:00:00+02:00", "2026-06-04T09:00:00+02:00"]
+    assert (dropped["state"], dropped["upcoming"]) == ("active", [])
+
+
+async def test_who_resumes_a_schedule_has_the_calendar_hold_from_now_on() -> None:
+    desk = Desk()
+    await desk.put_calendar(working_days=["FRI"])
+    schedule = await desk.created(timetable={**DAILY, "if_closed": "drop"})
+    assert (await desk.stands(schedule)).next == NINE + 4 * DAY
+    await desk.put_calendar(working_days=["TUE"])
+
+    await desk.ask(desk.api.pause, schedule)
+    await desk.ask(desk.api.resume, schedule)
+
+    assert (await desk.stands(schedule)).next == NINE + DAY
+
+
+async def test_a_run_by_hand_asks_no_calendar() -> None:
+    desk = Desk()
+    schedule = await desk.created()
+    await desk.put_calendar(exceptions=["2026-06-01"])
+
+    assert (await desk.ask(desk.api.run, schedule)).status == 202
+    assert desk.house.heads == [occurrence_id(schedule=schedule, at=NINE - 3600)]
 
 
 async def test_failing_storage_is_told() -> None:

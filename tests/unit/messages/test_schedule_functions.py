@@ -21,6 +21,9 @@ ROUTES = {
     "schedules_pause": ("schedules/{schedule_id}/pause", ["POST"], "FUNCTION"),
     "schedules_resume": ("schedules/{schedule_id}/resume", ["POST"], "FUNCTION"),
     "schedules_run": ("schedules/{schedule_id}/run", ["POST"], "FUNCTION"),
+    "calendars_get": ("tenants/{tenant_id}/calendar", ["GET"], "FUNCTION"),
+    "calendars_put": ("tenants/{tenant_id}/calendar", ["PUT"], "FUNCTION"),
+    "calendars_remove": ("tenants/{tenant_id}/calendar", ["DELETE"], "FUNCTION"),
 }
 DOCUMENT = {
     "version": 1,

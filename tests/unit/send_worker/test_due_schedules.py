@@ -16,6 +16,7 @@ from send_worker.lost_due_rows import LostDueRows
 from shared.domain.ids import occurrence_id, occurrence_key
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
+from shared.storage.calendars import Calendar
 from shared.storage.schedules import Schedule
 from tests.twins.accepting import TENANT, House
 from tests.twins.scheduling import a_schedule
@@ -41,6 +42,7 @@ class Desk:
         house = self.house
         return DueSchedules(
             house.schedules,
+            house.calendars,
             acceptance=house.acceptance,
             rejections=house.rejections,
             clock=house.account.clock,
@@ -57,6 +59,9 @@ class Desk:
 
     async def schedule(self, **changes: Any) -> Schedule:
         return await self.house.schedules.create(a_schedule(**{"timetable": DAILY, "next": NINE, **changes}))
+
+    async def put_calendar(self, **document: Any) -> None:
+        await self.house.calendars.put(TENANT, Calendar(document=document, changed_at=self.house.now))
 
     async def stands(self, schedule_id: str = ID) -> Schedule:
         return await self.house.schedules.get(TENANT, schedule_id)
@@ -300,7 +305,7 @@ async def test_a_moved_on_schedule_whose_broadcast_is_missing_gets_it_before_the
     # A tick that looks at the later row alone, as one does whose page of due rows was read in between.
     [_, later] = await desk.house.schedules.due(NINE + HOUR, limit=10)
     desk.house.now = NINE + HOUR
-    await desk.ticker()._look_at([later])
+    await desk.ticker()._look_at([later], {})
 
     assert desk.ran(NINE, NINE + HOUR)
 
@@ -371,7 +376,7 @@ async def test_new_words_between_two_tries_do_not_make_a_second_broadcast() -> N
     schedule = await desk.schedule()
     moved = await desk.house.schedules.change(replace(schedule, last=NINE, next=NINE + DAY))
     # The key is taken and the process dies; then the author writes other words.
-    desk.house.account.use_hook(breaking_at(5, Moment.BEFORE, Killed()))
+    desk.house.account.use_hook(breaking_at(6, Moment.BEFORE, Killed()))
     with pytest.raises(Killed):
         await desk.ticker().run()
     desk.house.account.use_hook(yielding)
@@ -446,8 +451,198 @@ async def test_ten_due_schedules_among_ten_thousand_cost_tens_of_rows() -> None:
 
     assert len(rows) == 10
     assert len(desk.house.heads) == 10
-    # One scan brings ten rows; each schedule is read twice, looked at for its last row, and written three times.
-    assert calls == {"scan": 1, "get": 30, "write": 30}
+    # One scan brings ten rows; each schedule is read twice, looked at for its last row, and written three times. The
+    # calendar is read once.
+    assert calls == {"scan": 1, "get": 31, "write": 30}
+
+
+CLOSED_UNTIL_TEN = {"quiet_hours": {"from": "08:00", "to": "10:00"}}
+
+
+@pytest.mark.parametrize(
+    ("calendar", "following"),
+    [
+        (CLOSED_UNTIL_TEN, NINE + HOUR),  # It waits.
+        ({**CLOSED_UNTIL_TEN, "working_days": ["TUE"]}, NINE + 15 * HOUR),  # Until midnight.
+        ({"exceptions": ["2026-06-01"], "if_closed": "wait"}, NINE + DAY),  # It is dropped.
+        ({"working_days": ["THU"], "if_closed": "drop"}, NINE + 3 * DAY),
+        ({**CLOSED_UNTIL_TEN, "if_closed": "drop"}, NINE + DAY),  # As all that are to come, but by this calendar alone.
+    ],
+)
+async def test_an_occurrence_is_judged_by_the_calendar_that_stands_when_it_is_due(
+    calendar: dict[str, Any], following: float
+) -> None:
+    desk = Desk()
+    await desk.schedule()
+    await desk.put_calendar(**calendar)
+
+    for minute in range(3):
+        await desk.tick(NINE + minute * 60)
+
+    assert desk.ran()
+    assert (await desk.stands()).next == following
+    assert desk.due() == [following]
+
+
+async def test_a_calendar_that_drops_all_ends_no_schedule() -> None:
+    desk = Desk()
+    await desk.schedule()
+    await desk.put_calendar(**CLOSED_UNTIL_TEN, if_closed="drop")
+
+    for day in range(3):
+        await desk.tick(NINE + day * DAY)
+    assert desk.ran()
+    await desk.house.calendars.remove(TENANT)
+    await desk.tick(NINE + 3 * DAY)
+
+    assert desk.ran(NINE + 3 * DAY)
+
+
+async def test_what_waited_for_a_calendar_that_is_gone_comes_where_it_waited_for() -> None:
+    desk = Desk()
+    await desk.put_calendar(**CLOSED_UNTIL_TEN)
+    await desk.schedule(next=NINE + HOUR)
+    await desk.house.calendars.remove(TENANT)
+
+    await desk.tick(NINE)
+    assert desk.ran()
+    await desk.tick(NINE + HOUR)
+
+    assert desk.ran(NINE + HOUR)
+    assert desk.due() == [NINE + DAY]
+
+
+async def test_a_calendar_of_another_tenant_is_not_asked() -> None:
+    desk = Desk()
+    await desk.schedule()
+    await desk.house.calendars.put("another", Calendar(document=CLOSED_UNTIL_TEN, changed_at=NINE))
+
+    await desk.tick(NINE)
+
+    assert desk.ran(NINE)
+
+
+async def test_a_schedule_with_fields_of_its_own_goes_by_them() -> None:
+    desk = Desk()
+    await desk.put_calendar(**CLOSED_UNTIL_TEN, exceptions=["2026-06-01"])
+    await desk.schedule(timetable={**DAILY, "exceptions": []})
+    await desk.schedule(id="1" * 20, timetable={**DAILY, "ignores_calendar": True})
+
+    await desk.tick(NINE)
+    assert desk.ran(NINE, schedule="1" * 20)
+    await desk.tick(NINE + HOUR)
+
+    assert len(desk.house.heads) == 2
+    assert (await desk.stands()).last == NINE + HOUR
+
+
+@pytest.mark.parametrize(
+    ("if_missed", "expected"),
+    [
+        ("run_once", [NINE + 2 * DAY + HOUR]),
+        ("skip", []),
+        # Tuesday is crossed out by now, and ten o'clock is when each of the others is due by now.
+        ("run_all", [NINE + HOUR, NINE + 2 * DAY + HOUR]),
+    ],
+)
+async def test_a_tick_two_days_late_makes_up_as_the_calendar_has_it_by_then(
+    if_missed: str, expected: list[float]
+) -> None:
+    desk = Desk()
+    await desk.schedule(timetable={**DAILY, "if_missed": if_missed})
+    await desk.put_calendar(**CLOSED_UNTIL_TEN, exceptions=["2026-06-02"])
+
+    await desk.tick(NINE + 2 * DAY + 2 * HOUR)
+
+    assert desk.ran(*expected)
+    assert desk.due() == [NINE + 3 * DAY + HOUR]
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize(
+    ("calendar", "late", "expected", "following"),
+    [
+        # On time, and closed by now.
+        (CLOSED_UNTIL_TEN, 0.0, [], NINE + HOUR),
+        # Dropped by now, with all that are to come.
+        ({**CLOSED_UNTIL_TEN, "if_closed": "drop"}, 0.0, [], NINE + DAY),
+        # Two days late.
+        ({**CLOSED_UNTIL_TEN, "exceptions": ["2026-06-02"]}, 2 * DAY + 2 * HOUR, [0, 2], NINE + 3 * DAY + HOUR),
+    ],
+)
+async def test_a_tick_that_is_killed_anywhere_holds_the_calendar_all_the_same(
+    calendar: dict[str, Any], late: float, expected: list[int], following: float, moment: Moment
+) -> None:
+    async def prepare(desk: Desk) -> None:
+        await desk.schedule(timetable={**DAILY, "if_missed": "run_all"})
+        await desk.put_calendar(**calendar)
+
+    async def check(desk: Desk) -> None:
+        assert desk.ran(*(NINE + day * DAY + HOUR for day in expected))
+        await desk.tick(NINE + late + STRAY_SECONDS + 180)
+        assert desk.due() == [following]
+
+    calls = await broken_off_everywhere(prepare, check, moment, NINE + late)
+
+    assert calls > 5
+
+
+async def test_ticks_at_once_that_read_different_calendars_make_one_broadcast() -> None:
+    ran = set[float | None]()
+    for seed in range(24):
+        desk = Desk()
+        await desk.schedule()
+        dice = Random(seed)
+        reads = count(1)
+
+        async def hook(call: Call, desk: Desk = desk, dice: Random = dice, reads: Any = reads) -> None:
+            for _turn in range(dice.choice([1, 1, 2, 30])):
+                await asyncio.sleep(0)
+            if call.moment is Moment.BEFORE and call.partition == "calendars" and next(reads) == 2:
+                await desk.put_calendar(**CLOSED_UNTIL_TEN)
+
+        desk.house.account.use_hook(hook)
+        await asyncio.gather(*(desk.ticker().run() for _ in range(3)))
+        desk.house.account.use_hook(yielding)
+        for at in (NINE + 60, NINE + HOUR, NINE + STRAY_SECONDS + HOUR + 60, NINE + DAY):
+            await desk.tick(at)
+
+        # At nine, by who read no calendar, or at ten: never both.
+        assert desk.ran(NINE) or desk.ran(NINE + HOUR)
+        assert desk.due() == [NINE + DAY + HOUR]
+        ran.add((await desk.stands()).last)
+    assert ran == {NINE, NINE + HOUR}
+
+
+async def test_a_calendar_that_is_not_read_any_more_keeps_its_schedules_in_their_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk()
+    await desk.schedule()
+    await desk.put_calendar(holidays="DE")
+
+    await desk.tick(NINE)
+
+    assert "schedule_unreadable" in caplog.text
+    assert desk.due() == [NINE]
+
+
+async def test_a_calendar_that_storage_fails_leaves_all_to_the_next_tick() -> None:
+    desk = Desk()
+    await desk.schedule()
+
+    async def hook(call: Call) -> None:
+        await asyncio.sleep(0)
+        if call.partition == "calendars":
+            raise StorageUnavailable("away")
+
+    desk.house.account.use_hook(hook)
+    await desk.tick(NINE)
+    assert desk.ran()
+    desk.house.account.use_hook(yielding)
+    await desk.tick(NINE + 60)
+
+    assert desk.ran(NINE)
 
 
 async def test_more_than_a_tick_takes_is_left_to_the_next_the_earliest_first() -> None:

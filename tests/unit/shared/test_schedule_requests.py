@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from shared.domain.ids import occurrence_id, occurrence_key
+from shared.domain.opening_times import EVERY_DAY, IfClosed, QuietHours
 from shared.domain.own_clocks import OwnClock
-from shared.domain.schedules import EVERY_DAY, IfClosed, IfMissed, QuietHours, Timetable, next_after
+from shared.domain.schedules import IfMissed, Timetable, next_after
 from shared.errors import InvalidRequest
 from shared.schedule_requests import occurrence_request, read_schedule, timetable_of
 from tests.twins.accepting import ALICE, NOON, TENANT
@@ -108,7 +109,7 @@ def test_null_is_absent() -> None:
         ({"working_days": []}, "/timetable/working_days", "no day is left"),
         ({"working_days": ["Monday"]}, "/timetable/working_days/0", '"MON"'),
         ({"if_missed": "never"}, "/timetable/if_missed", '"run_once", "skip" or "run_all"'),
-        ({"every": "day"}, "/timetable/every", "there is no such field; the fields here are cron, zone"),
+        ({"every": "day"}, "/timetable/every", "there is no such field; the fields here are exceptions, quiet_hours"),
         ({"ends_at": "2020-01-01T00:00:00Z"}, "/timetable/ends_at", "past"),
     ],
 )
