@@ -162,6 +162,7 @@ def schedule_api(app: App) -> ScheduleApi:
         clock=app.clock,
         tenants=app.settings.tenants,
         new_key=lambda: uuid4().hex,
+        default_zone=app.settings.default_zone,
         takes_names=app.settings.takes_names,
     )
 

@@ -48,6 +48,7 @@ class ScheduleApi:
         clock: Clock,
         tenants: Collection[str],
         new_key: Callable[[], str],
+        default_zone: str = "",
         takes_names: bool = False,
     ) -> None:
         self._schedules = schedules
@@ -57,6 +58,7 @@ class ScheduleApi:
         self._clock = clock
         self._tenants = tenants
         self._new_key = new_key
+        self._default_zone = default_zone
         self._takes_names = takes_names
 
     async def create(self, body: bytes, *, key_header: str | None, url: str) -> Answer:
@@ -180,6 +182,7 @@ class ScheduleApi:
             tenants=self._tenants,
             now=datetime.fromtimestamp(self._clock.now(), UTC),
             calendar=calendar,
+            default_zone=self._default_zone,
             found=tuple(found),
             takes_names=self._takes_names,
         )

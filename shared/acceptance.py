@@ -22,6 +22,7 @@ from shared.domain.requests import BroadcastRequest, Child, Content
 from shared.domain.scopes import Scope, needs_installer
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import BroadcastNotFound, Fault, InvalidRequest, KeyReused, RowConflict
+from shared.field_rules import NO_DEFAULT_ZONE
 from shared.ports import Clock, Queue
 from shared.snapshots import Snapshots
 from shared.storage.broadcasts import Broadcasts
@@ -121,11 +122,7 @@ class Acceptance:
             return ""
         zone = request.own_clock.default_zone or self._default_zone
         if not zone:
-            detail = (
-                "which zone is meant where a recipient's is not known? name one, such as Europe/Paris, or have an "
-                "operator set HERALD_DEFAULT_ZONE"
-            )
-            raise InvalidRequest([Fault(pointer="/send/default_zone", detail=detail)])
+            raise InvalidRequest([Fault(pointer="/send/default_zone", detail=NO_DEFAULT_ZONE)])
         return zone
 
     async def _register(self, request: BroadcastRequest) -> tuple[Entry, bool]:

@@ -12,6 +12,11 @@ from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, is_group
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
 RECIPIENT_ZONE = "recipient"
 """In the place of a zone: each recipient's own."""
+NO_DEFAULT_ZONE = (
+    "which zone is meant where a recipient's is not known? name one, such as Europe/Paris, or have an operator set "
+    "HERALD_DEFAULT_ZONE"
+)
+NO_RAMP = "one wait for all does not fit a moment on each recipient's own clock: leave one of the two out"
 LONGEST_KEY = 200
 LONGEST_SUMMARY = 500
 LONGEST_CHANNEL_NAME = 200

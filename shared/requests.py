@@ -22,7 +22,7 @@ from shared.domain.requests import BroadcastRequest, Content
 from shared.domain.saved_audiences import SavedNames
 from shared.errors import Fault, InvalidRequest
 from shared.faults import limit, read_as
-from shared.field_rules import RECIPIENT_ZONE, read_duration, read_moment
+from shared.field_rules import NO_RAMP, RECIPIENT_ZONE, read_duration, read_moment
 
 LARGEST_MESSAGE = 80 * 1024
 """Bytes of a message's text or card in UTF-16: https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages"""
@@ -113,8 +113,7 @@ def _own_clock_faults(send: Mapping[str, Any], options: object) -> list[Fault]:
     if send.get("default_zone") is not None and not is_own:
         faults.append(Fault(pointer="/send/default_zone", detail='this goes with "zone": "recipient" alone'))
     if is_own and isinstance(options, Mapping) and options.get("ramp") is not None:
-        detail = "one wait for all does not fit a moment on each recipient's own clock: leave one of the two out"
-        faults.append(Fault(pointer="/options/ramp", detail=detail))
+        faults.append(Fault(pointer="/options/ramp", detail=NO_RAMP))
     return faults
 
 

@@ -17,10 +17,12 @@ from shared.calendar_contract import CalendarBody
 from shared.contract import Key
 from shared.digest_requests import read_digest_request
 from shared.domain.ids import occurrence_id, occurrence_key
+from shared.domain.modes import Mode
 from shared.domain.requests import BroadcastRequest
 from shared.domain.schedules import Timetable, next_after, timetable_faults
 from shared.errors import Fault, InvalidRequest
 from shared.faults import limit, read_as
+from shared.field_rules import NO_DEFAULT_ZONE, NO_RAMP, RECIPIENT_ZONE
 from shared.requests import read_request, tenant_of
 from shared.storage.schedules import Schedule
 from shared.timetable_contract import TimetableBody, read_timetable, timetable_body_faults, under
@@ -71,11 +73,13 @@ def read_schedule(
     tenants: Collection[str],
     now: datetime,
     calendar: Mapping[str, Any] = NO_CALENDAR,
+    default_zone: str = "",
     found: Sequence[Fault] = (),
     takes_names: bool = False,
 ) -> ScheduleRequest:
     """Read a schedule of a tenant with this calendar; `found` was found wrong beside it.
 
+    `default_zone` is the app's, for recipients of whose zone nobody tells.
     Raises InvalidRequest with all of its faults.
     """
     body, wrong = read_as(ScheduleBody, document)
@@ -83,6 +87,8 @@ def read_schedule(
     if body is not None:
         own = _timetable_faults(body.timetable, calendar, now)
         faults += [replace(fault, pointer=f"/timetable{fault.pointer}") for fault in own]
+        if body.timetable.zone == RECIPIENT_ZONE:
+            faults += _own_clock_faults(document, body.timetable, default_zone)
     kept = {name: document[name] for name in REQUEST_MEMBERS if document.get(name) is not None}
     asked = {name: document[name] for name in ("version", "tenant") if name in document}
     try:
@@ -102,6 +108,21 @@ def read_schedule(
         timetable_document=document["timetable"],
         request_document=kept,
     )
+
+
+def _own_clock_faults(document: Mapping[str, Any], body: TimetableBody, default_zone: str) -> list[Fault]:
+    """What is missing, or does not go with it, where a schedule runs on each recipient's own clock."""
+    given = document.get("options")
+    options = given if isinstance(given, Mapping) else {}
+    faults = []
+    if not body.default_zone and not default_zone:
+        faults.append(Fault(pointer="/timetable/default_zone", detail=NO_DEFAULT_ZONE))
+    if options.get("ramp") is not None:
+        faults.append(Fault(pointer="/options/ramp", detail=NO_RAMP))
+    if options.get("mode") == Mode.DRY_RUN:
+        detail = "a dry run sends nothing, so it goes by no clock: name a zone in the place of recipient"
+        faults.append(Fault(pointer="/options/mode", detail=detail))
+    return faults
 
 
 def timetable_of(schedule: Schedule, calendar: Mapping[str, Any] = NO_CALENDAR) -> Timetable:

@@ -63,8 +63,6 @@ class BroadcastRequest:
     """Of a child: what it has from its parent."""
     digest: str = ""
     """The digest that is to be told. Its items say whom, and what below the heading, which is the encoded content."""
-    own_clock: OwnClock | None = None
-    """The local time to send at on each recipient's own clock, in the place of `starts_at`."""
     broadcast_id: str | None = None
     """The id of a schedule's occurrence, or of a child. Its key then stands for that, in whatever words."""
 

@@ -196,3 +196,22 @@ def test_a_schedule_on_each_recipients_own_clock_makes_requests_with_a_local_tim
     assert due == datetime(2026, 12, 31, 17, tzinfo=UTC)
     assert request.own_clock == OwnClock(at=datetime.fromisoformat("2027-01-01T09:00"), default_zone="Europe/Paris")
     assert by_hand.own_clock is None
+
+
+def test_what_does_not_go_with_each_recipients_own_clock_is_told() -> None:
+    timetable = {"cron": "0 9 * * *", "zone": "recipient"}
+    ramp = {"ramp": {"people": 5, "wait": "PT1H"}}
+
+    assert set(faults_of(a_schedule_document(timetable=timetable))) == {"/timetable/default_zone"}
+    timetable["default_zone"] = "Europe/Paris"
+    assert set(faults_of(a_schedule_document(timetable=timetable, options=ramp))) == {"/options/ramp"}
+    assert set(faults_of(a_schedule_document(timetable=timetable, options={"mode": "dry_run"}))) == {"/options/mode"}
+    read_schedule(a_schedule_document(timetable=timetable), tenants=[TENANT], now=NOW)
+
+
+def test_the_apps_zone_stands_in_for_recipients_whose_own_is_not_known() -> None:
+    document = a_schedule_document(timetable={"cron": "0 9 * * *", "zone": "recipient"})
+
+    read = read_schedule(document, tenants=[TENANT], now=NOW, default_zone="Asia/Tokyo")
+
+    assert read.timetable.default_zone == ""
