@@ -425,7 +425,8 @@ async def test_a_calendar_is_meant_on_each_recipients_own_clock_where_the_schedu
     desk = Desk()
     await desk.put_calendar(quiet_hours={"from": "18:00", "to": "10:00"}, exceptions=["2026-06-03"])
 
-    document = read(await desk.create(timetable={"cron": "0 9 * * *", "zone": "recipient"}))
+    timetable = {"cron": "0 9 * * *", "zone": "recipient", "default_zone": "Europe/Berlin"}
+    document = read(await desk.create(timetable=timetable))
 
     assert document["upcoming"] == [f"2026-06-{day:02}T10:00:00" for day in (2, 4, 5, 6, 7)]
 

@@ -94,7 +94,7 @@ def test_null_is_absent() -> None:
         ({"starts_at": "2026-09-01T00:00:00"}, "/timetable/starts_at", "an instant with its offset"),
         ({"default_zone": "Europe/Paris"}, "/timetable/default_zone", "recipient"),
         (
-            {"zone": "recipient", "ends_at": "2027-09-01T00:00Z"},
+            {"zone": "recipient", "default_zone": "Europe/Paris", "ends_at": "2027-09-01T00:00Z"},
             "/timetable/ends_at",
             "a local time without an offset",
         ),
