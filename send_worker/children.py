@@ -88,6 +88,7 @@ class Children:
             priority=parent.priority,
             expires_after=None if parent.expires_after is None else timedelta(seconds=parent.expires_after),
             mode=parent.mode,
+            digest=parent.digest,
             starts_at=float(moment.at),
             child=_as_stands(parent),
             broadcast_id=child_id(parent=parent.id, at=moment.at),

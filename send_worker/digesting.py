@@ -10,16 +10,17 @@ What came meanwhile, or was replaced, is not named, and waits for the next diges
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from secrets import token_hex
 
-from send_worker.digest_walk import DigestWalk
+from send_worker.digest_walk import DigestWalk, PeopleWalk
+from send_worker.gathering import Gathering, own_items
 from send_worker.plan_steps import PlanSteps
-from send_worker.walks import Lookup
+from send_worker.walks import Lookup, Walk
 from shared.audience_contract import AudienceBody
 from shared.audience_requests import read_audience, read_saved
-from shared.domain.audience import Audience
+from shared.domain.audience import Audience, Shared
 from shared.domain.broadcasts import Broadcast
 from shared.domain.ids import CHANCE
 from shared.domain.letters import fill_sheet, pack_sheet, unpack_sheet
@@ -75,10 +76,13 @@ class Digesting:
             return await self._steps.step(
                 broadcast.id, held, replace(held.cursor, waits_for=Wait.DIGEST, rests_until=rests_until)
             )
+        if broadcast.parent:
+            step = replace(held.cursor, phase=Phase.EMIT, waits_for="", rests_until=0.0)
+            return await self._steps.step(broadcast.id, held, step)
         heading = unpack_sheet(await self._store.content(broadcast.id)).heading
         found = await self._readable(broadcast)
         sheet = fill_sheet(heading, [one.item for one, _ in found])
-        frozen = await self._save_parts(broadcast.id, found[: len(sheet.items)])
+        frozen = await self._save_parts(broadcast, found[: len(sheet.items)])
         step = replace(held.cursor, phase=Phase.COLLECT, waits_for="", rests_until=0.0)
         return await self._steps.step(broadcast.id, held, step, also=freeze(frozen, pack_sheet(sheet)))
 
@@ -108,12 +112,16 @@ class Digesting:
             raise InvalidRequest(faults)
         return await self._snapshots.whole(tenant, read_audience(body), read_saved(body))
 
-    async def _save_parts(self, broadcast_id: str, found: Sequence[tuple[StoredItem, Audience]]) -> Frozen:
-        """Store each of the items' audiences once."""
+    async def _save_parts(self, broadcast: Broadcast, found: Sequence[tuple[StoredItem, Audience]]) -> Frozen:
+        """Store each of the items' audiences once.
+
+        A parent has one more, for no item: until its children are planned anybody who has the app may get some.
+        """
         name, parts = token_hex(4), dict[Audience, int]()
-        for _, audience in found:
+        everyone = [Audience(everyone_installed=True)] if broadcast.own_clock is not None else []
+        for audience in [*(audience for _, audience in found), *everyone]:
             if audience not in parts:
-                await self._store.digests.save_part(broadcast_id, name, len(parts), audience)
+                await self._store.digests.save_part(broadcast.id, name, len(parts), audience)
                 parts[audience] = len(parts)
         return Frozen(
             name=name,
@@ -150,20 +158,39 @@ class Digesting:
                 self._tell_aside(broadcast, item=one.id, reason=reason)
         return replace(cursor, phase=Phase.EMIT if len(cursor.part_runs) == frozen.parts else Phase.COLLECT)
 
-    async def walk(self, broadcast: Broadcast, cursor: Cursor) -> DigestWalk:
-        """The walk from where the cursor stands, once everything is removed that was named before."""
+    async def walk(self, broadcast: Broadcast, cursor: Cursor) -> Walk:
+        """The walk from where the cursor stands, once everything is removed that was named before.
+
+        That of a parent finds all whom its children may have to tell. A child tells what gathered by its own time to
+        those of its share, and of what its parent took up for audiences.
+        """
         await self.remove_taken(broadcast)
-        frozen = await self._store.digests.frozen(broadcast.id)
-        parts = [await self._members(broadcast.id, runs, after=cursor.after) for runs in cursor.part_runs]
+        if broadcast.own_clock is not None:
+            gathering = await self._gathering(broadcast, broadcast.id, cursor)
+            return PeopleWalk(broadcast.tenant, gathering, lookup=self._lookup)
+        among = None
+        if broadcast.parent:
+            shared = Shared(parent=broadcast.parent, at=int(broadcast.starts_at))
+            among = self._store.shares.people(shared)
+            cursor = replace((await self._store.cursor(broadcast.parent)).cursor, after=cursor.after)
         return DigestWalk(
-            broadcast,
+            broadcast.tenant,
             unpack_sheet(await self._store.content(broadcast.id)),
-            ((key, frozen.items_for(found)) for key, found in places_by_key(parts)),
-            items=self._items,
+            await self._gathering(broadcast, broadcast.parent or broadcast.id, cursor, among=among),
             lookup=self._lookup,
-            after=cursor.after,
             now=max(self._clock.now(), broadcast.starts_at),
         )
+
+    async def _gathering(
+        self, broadcast: Broadcast, frozen_by: str, cursor: Cursor, *, among: AsyncIterator[str] | None = None
+    ) -> Gathering:
+        """What gathered behind the cursor's key, with the audiences that a broadcast took up and collected."""
+        frozen = await self._store.digests.frozen(frozen_by)
+        parts = [await self._members(frozen_by, runs, after=cursor.after) for runs in cursor.part_runs]
+        members = ((key, frozen.items_for(found)) for key, found in places_by_key(parts))
+        now = max(self._clock.now(), broadcast.starts_at)
+        own = own_items(self._items, broadcast.tenant, broadcast.digest, after=cursor.after, now=now)
+        return Gathering(own, members, among=among)
 
     async def _members(self, broadcast_id: str, part: PartRuns | None, *, after: str) -> Iterator[str]:
         """The people of one audience behind a key, in order; nobody of one that was set aside.

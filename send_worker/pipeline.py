@@ -72,6 +72,7 @@ def build_pipeline(app: App) -> Pipeline:
             splitting=Splitting(
                 store,
                 steps=steps,
+                digesting=digesting,
                 lookup=app.lookup,
                 zones=MailboxZones(app.graph) if app.settings.mailbox_zones else None,
                 clock=clock,

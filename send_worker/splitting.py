@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from send_worker.collecting import resting
+from send_worker.digesting import Digesting
 from send_worker.plan_steps import PlanSteps
-from send_worker.walks import Lookup, walk_run
+from send_worker.walks import Lookup, Walk, walk_run
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.own_clocks import OwnClock, add_moments, sort_out
@@ -40,10 +41,18 @@ class Splitting:
     """Splits parents. `zones` tells the zones of people of whom Teams told none; None where nobody is asked."""
 
     def __init__(
-        self, store: Broadcasts, *, steps: PlanSteps, lookup: Lookup, zones: Zones | None, clock: Clock
+        self,
+        store: Broadcasts,
+        *,
+        steps: PlanSteps,
+        digesting: Digesting,
+        lookup: Lookup,
+        zones: Zones | None,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._steps = steps
+        self._digesting = digesting
         self._lookup = lookup
         self._zones = zones
         self._clock = clock
@@ -53,13 +62,15 @@ class Splitting:
 
         Where zones cannot be asked for the plan rests. `until` is by the process's monotonic clock.
         """
-        walk = await walk_run(parent, held.cursor, runs=self._store.runs, lookup=self._lookup)
+        walk = await self._walk(parent, held.cursor)
         is_late = False
         while not walk.is_through:
             parent = await self._store.head(parent.id)
             if parent.own_clock is None or is_late or parent.stopped_at(self._clock.now()) is not None:
                 return held
             recipients = await walk.ahead(MOST_AHEAD)
+            if not recipients:
+                break
             try:
                 zones = await self._zones_of(parent, recipients)
             except DirectoryUnavailable as error:
@@ -68,7 +79,15 @@ class Splitting:
                 )
             held = await self._write(parent.id, parent.own_clock, held, recipients, zones)
             is_late = monotonic() > until
+        if parent.digest:
+            await self._digesting.settle(parent, held.cursor)
+            return await self._steps.step(parent.id, held, replace(held.cursor, phase=Phase.FINISHED))
         return await self._steps.step(parent.id, held, replace(held.cursor, phase=Phase.COLLECT, after=""))
+
+    async def _walk(self, parent: Broadcast, cursor: Cursor) -> Walk:
+        if parent.digest:
+            return await self._digesting.walk(parent, cursor)
+        return await walk_run(parent, cursor, runs=self._store.runs, lookup=self._lookup)
 
     async def _zones_of(self, parent: Broadcast, recipients: Sequence[Recipient]) -> dict[str, str]:
         """The zones of those people of whom one is known, by key: as Teams told it, else as their mailboxes do."""

@@ -106,10 +106,13 @@ class Acceptance:
         return await self._snapshots.whole(request.tenant, request.audience, request.saved)
 
     def _check_moment(self, request: BroadcastRequest) -> None:
-        """Refuse a moment that was long ago, which is a mistake; a request that comes a little late is sent at once."""
+        """Refuse a moment that was long ago, which is a mistake; a request that comes a little late is sent at once.
+
+        Occurrences and children are not asked for by hand: whoever made them knows that they are late.
+        """
         latest = request.starts_at if request.own_clock is None else request.own_clock.last
         late = self._clock.now() - latest
-        if latest and late > LATEST.total_seconds() and request.child is None:
+        if latest and late > LATEST.total_seconds() and request.broadcast_id is None:
             told = datetime.fromtimestamp(latest, UTC).isoformat(timespec="minutes")
             where = "" if request.own_clock is None else " on every clock on Earth"
             over = timedelta(seconds=int(late))

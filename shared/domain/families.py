@@ -39,7 +39,9 @@ def sum_up_family(parent: Broadcast, moments: Sequence[MomentSums], *, now: floa
             outcomes.update(one.report.outcomes)
             revised.update(one.report.revised)
             planned = one.report.total
-        outcomes.update(still_without(parent, one.child, people=one.moment.people - planned, now=now))
+        # Of a digest nobody knows who will be told something before that is planned.
+        people = 0 if parent.digest else one.moment.people - planned
+        outcomes.update(still_without(parent, one.child, people=people, now=now))
     running = [one.report for one in moments if one.report and one.child and one.child.finished_at is None]
     return Report(
         outcomes=outcomes,

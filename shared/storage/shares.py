@@ -1,6 +1,6 @@
 """The shares of a parent: which recipients get the message at which instant, as the steps of its split found them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from shared.domain.audience import Shared
 from shared.domain.pages import Page
@@ -32,6 +32,15 @@ class Shares:
                 keys += part
             last, read = row.key, read + 1
         return Page(keys=keys, token=last if read == MOST_ROWS else "")
+
+    async def people(self, shared: Shared) -> AsyncIterator[str]:
+        """Yield the people of an instant in the order in which the split found them."""
+        token, is_last = "", False
+        while not is_last:
+            page = await self.page(shared, kind="user", token=token)
+            for key in page.keys:
+                yield key
+            token, is_last = page.token, not page.token
 
 
 def share_rows(shares: Mapping[int, Sequence[str]], *, first: int) -> list[Operation]:

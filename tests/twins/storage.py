@@ -49,6 +49,25 @@ async def yielding(_call: Call) -> None:
     await asyncio.sleep(0)
 
 
+class Breaking:
+    """A hook that breaks the call with this number, once: before it takes effect, or after."""
+
+    def __init__(self, number: int, moment: Moment, error: Exception) -> None:
+        self._left = number
+        self._moment = moment
+        self._error = error
+        self.has_struck = False
+
+    async def __call__(self, call: Call) -> None:
+        await asyncio.sleep(0)
+        if call.moment is not self._moment or self.has_struck:
+            return
+        self._left -= 1
+        if self._left < 0:
+            self.has_struck = True
+            raise self._error
+
+
 def fail_once(error: Exception, *, moment: Moment, verb: str) -> Hook:
     """Fail the first call of this verb at this moment, then be healthy."""
     left = [error]

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from send_worker.digest_walk import MOST_NAMED, MOST_TOLD
+from send_worker.digest_walk import MOST_NAMED
+from send_worker.gathering import MOST_TOLD
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.digests import Item

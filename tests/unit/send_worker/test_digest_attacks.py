@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from send_worker.digest_walk import MOST_TOLD
 from send_worker.digesting import MOST_SHARED
+from send_worker.gathering import MOST_TOLD
 from send_worker.pipeline import build_pipeline
 from send_worker.planner import BUDGET_SECONDS
 from shared.acceptance import Accepted

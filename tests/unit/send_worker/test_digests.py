@@ -12,7 +12,7 @@ from shared.domain.outcomes import State
 from shared.errors import RowConflict, StorageUnavailable
 from tests.twins.digests import drop, letters, tell, told, waiting
 from tests.twins.scheduling import a_schedule
-from tests.twins.storage import Call, Moment, yielding
+from tests.twins.storage import Breaking, Call, Moment, yielding
 from tests.twins.world import EPOCH, TENANT, World, in_a_world, object_id
 
 EVERYONE = {"everyone": "installed"}
@@ -127,25 +127,6 @@ def test_an_item_that_is_replaced_while_it_is_told_is_told_again_as_what_it_beca
         assert await told(world, second) == {(person(1), "new"): 1}
 
     in_a_world(scenario)
-
-
-class Breaking:
-    """A hook that breaks the call with this number, once: before it takes effect, or after."""
-
-    def __init__(self, number: int, moment: Moment, error: Exception) -> None:
-        self._left = number
-        self._moment = moment
-        self._error = error
-        self.has_struck = False
-
-    async def __call__(self, call: Call) -> None:
-        await asyncio.sleep(0)
-        if call.moment is not self._moment or self.has_struck:
-            return
-        self._left -= 1
-        if self._left < 0:
-            self.has_struck = True
-            raise self._error
 
 
 @pytest.mark.parametrize("moment", Moment)

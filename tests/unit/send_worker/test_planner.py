@@ -17,7 +17,7 @@ from shared.envelopes import unpack_nudge
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
-from tests.twins.storage import Call, Moment, yielding
+from tests.twins.storage import Breaking, Call, Moment, yielding
 from tests.twins.world import EPOCH, TENANT, World, in_a_world, object_id
 
 
@@ -45,25 +45,6 @@ async def assert_complete(world: World, broadcast: str, people: range) -> None:
     assert cursor.recipients == len(people)
     numbers = [batch.number for batch in await store_of(world).batches(broadcast, first=0, limit=10_000)]
     assert numbers == list(range(cursor.batches))
-
-
-class Breaking:
-    """A hook that breaks the call with this number, once: before it takes effect, or after."""
-
-    def __init__(self, number: int, moment: Moment, error: Exception) -> None:
-        self._left = number
-        self._moment = moment
-        self._error = error
-        self.has_struck = False
-
-    async def __call__(self, call: Call) -> None:
-        await asyncio.sleep(0)
-        if call.moment is not self._moment or self.has_struck:
-            return
-        self._left -= 1
-        if self._left < 0:
-            self.has_struck = True
-            raise self._error
 
 
 async def plan_to_the_end(world: World, broadcast: str, *, hook: Breaking | None = None) -> None:
