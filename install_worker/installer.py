@@ -123,6 +123,6 @@ class Installer:
             log_event(logger, "installs_blocked", level=logging.ERROR, tenant=tenant, scope=scope, reason=state.value)
         if any(run.records.blocked is not None and run.records.blocks_all is None for run in runs):
             log_event(logger, "upgrades_refused", level=logging.ERROR, tenant=tenant)
-        for scope in {run.records.scope for run in runs if run.records.is_let} - set(blocked):
+        for scope in sorted({run.records.scope for run in runs if run.records.is_let} - set(blocked)):
             if await self._installations.lift_block(tenant, scope):
                 log_event(logger, "installs_resumed", tenant=tenant, scope=scope)
