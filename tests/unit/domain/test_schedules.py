@@ -164,6 +164,7 @@ def test_run_once_makes_up_for_the_latest(timetable: Timetable, since: str, now:
     ("since", "now", "expected"),
     [
         ("2026-06-01T09:00", "2026-06-01T09:05", ["06-01T09:00"]),  # Within the grace.
+        ("2026-06-01T09:00", "2026-06-01T09:05:00.500", []),  # Half a second behind it.
         ("2026-06-01T09:00", "2026-06-01T09:06", []),  # Missed.
         ("2026-06-01T09:00", "2026-06-01T12:02", ["06-01T12:00"]),  # Only what is on time.
     ],
