@@ -106,7 +106,12 @@ class Installer:
         await asyncio.sleep(max(0.0, tenant.began_at + GENTLE_SECONDS - now))
 
     async def _is_blocked(self, broadcast: Broadcast, number: int) -> bool:
-        """Whether what a batch needs is held up, and this batch is not the one that finds out whether it still is."""
+        """Whether what a batch needs is held up, and this batch is not the one that finds out whether it still is.
+
+        Of a broadcast that is over nobody is given the app: it waits for no block, and cannot find anything out.
+        """
+        if await self._heads.is_over(broadcast.id):
+            return False
         blocks = await self._installations.blocks(broadcast.tenant)
         batch = await self._store.batch(broadcast.id, number) if blocks else None
         scope = batch and scope_of(batch.recipients[0].key)
