@@ -115,7 +115,7 @@ class ScheduleApi:
                 timetable=request.timetable_document,
                 request=request.request_document,
                 # What is due already stays so, where only the words are new.
-                next=self._following(request.timetable) if moves else stands.next,
+                next=self._following(request.timetable, last=stands.last) if moves else stands.next,
                 changed_at=self._clock.now(),
             )
             if if_match.strip() not in ("*", tag_of(stands)) and tag_of(wanted) != tag_of(stands):
@@ -139,7 +139,8 @@ class ScheduleApi:
         def change(stands: Schedule) -> Schedule:
             if stands.state is ScheduleState.ACTIVE:
                 return stands
-            following = next_of(stands, calendar, after=self._clock.now())
+            # Behind the last one: this clock may be behind the one that ran that.
+            following = next_of(stands, calendar, after=max(self._clock.now(), stands.last or 0.0))
             return replace(stands, state=ScheduleState.ACTIVE, next=following)
 
         return await self._answer(HTTPStatus.OK, await self._change(schedule_id, change), url)
@@ -187,8 +188,9 @@ class ScheduleApi:
             takes_names=self._takes_names,
         )
 
-    def _following(self, timetable: Timetable) -> float | None:
-        following = next_after(timetable, datetime.fromtimestamp(self._clock.now(), UTC))
+    def _following(self, timetable: Timetable, *, last: float | None = None) -> float | None:
+        """The first occurrence from now on, and behind the last one: this clock may be behind the one that ran that."""
+        following = next_after(timetable, datetime.fromtimestamp(max(self._clock.now(), last or 0.0), UTC))
         return None if following is None else following.timestamp()
 
     async def _find(self, schedule_id: str) -> Schedule:

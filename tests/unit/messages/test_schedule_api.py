@@ -388,6 +388,21 @@ async def test_a_change_that_meets_the_tick_is_made_of_what_the_tick_left(verb: 
         assert (stands.next is None) == (verb == "pause")
 
 
+async def test_what_has_run_does_not_come_again_by_a_clock_that_is_behind() -> None:
+    desk = Desk()
+    schedule = await desk.created()
+    await desk.tick(NINE)
+    desk.house.now = NINE - 0.05
+
+    await desk.put(schedule, timetable={"cron": "0 * * * *", "zone": "Europe/Berlin"})
+    changed = await desk.stands(schedule)
+    await desk.ask(desk.api.pause, schedule)
+    await desk.ask(desk.api.resume, schedule)
+    resumed = await desk.stands(schedule)
+
+    assert (changed.next, resumed.next) == (NINE + 3600, NINE + 3600)
+
+
 async def test_changes_that_never_come_first_are_told() -> None:
     desk = Desk()
     schedule = await desk.created()
