@@ -6,7 +6,7 @@ import sys
 from tests.simulation.draws import SMALL, draw_storm
 from tests.simulation.planted import MOST_SEEDS, PLANTED, find
 from tests.simulation.runner import Summary, run_everywhere
-from tests.simulation.storm import EXCLUDED, Storm
+from tests.simulation.storm import EXCLUDED, LEAVABLE, Storm
 from tests.simulation.world import run_storm
 
 
@@ -17,11 +17,17 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="S", help="the first of them")
     parser.add_argument("--people", type=int, default=SMALL, help=f"at most so many; above {SMALL} with real sizes")
     parser.add_argument("--trace", action="store_true", help="tell each event of each run")
-    parser.add_argument("--all", action="store_true", help="with what is left out because of open bugs, as in the file")
+    parser.add_argument(
+        "--without",
+        nargs="*",
+        choices=LEAVABLE,
+        default=EXCLUDED,
+        help="leave these out, or nothing; seeds of the file name what was not drawn yet when they were found",
+    )
     parser.add_argument("--planted", action="store_true", help="show after how many seeds each planted bug is found")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    excluded: frozenset[str] = frozenset() if arguments.all else EXCLUDED
+    excluded = frozenset[str](arguments.without)
     if arguments.planted:
         return _plant(range(arguments.first, arguments.first + MOST_SEEDS))
     if arguments.trace:

@@ -9,7 +9,8 @@ from shared.domain.outcomes import Outcome
 from shared.domain.pages import Skip, unpack_places, unpack_skipped
 from shared.domain.recipients import is_name
 from shared.storage.rows import Value
-from tests.simulation.storm import Ask, Storm, Window
+from tests.simulation.asks import Ask
+from tests.simulation.storm import Storm, Window
 from tests.simulation.tenant import (
     GROUPS,
     LATE_GROUP,
@@ -110,7 +111,7 @@ def with_directory(storm: Storm, people: int) -> Storm:
         directory_passing=dice.choice(sometimes),
         directory_refusals=refusals if dice.random() < 0.4 else (),
         shows_ids_alone=dice.random() < 0.5,
-        knobs=storm.knobs | knobs if is_small else {},
+        knobs={**storm.knobs, **knobs} if is_small else {},
     )
 
 

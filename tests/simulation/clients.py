@@ -8,20 +8,20 @@ import orjson
 
 from shared.domain.modes import SILENT, Mode
 from shared.domain.recipients import RecipientKind, recipient_key
-from shared.errors import InvalidRequest, StorageError
 from shared.storage import names
+from tests.simulation.asks import Ask
+from tests.simulation.calling import Caller
 from tests.simulation.host import Host
+from tests.simulation.moments import moment_document
 from tests.simulation.processes import Process
 from tests.simulation.promises import Promises
-from tests.simulation.storm import Ask, Storm, Window
+from tests.simulation.storm import Storm, Window
 from tests.simulation.trace import Trace
 from tests.twins.storage import MemoryAccount
 from tests.twins.world import TENANT, object_id
 
 URL = "https://herald.test/api/broadcasts"
 OPERATOR_SECONDS = 60.0
-PATIENCE = 60.0
-"""Seconds that a caller waits for an HTTP answer."""
 
 
 class Clients:
@@ -35,14 +35,14 @@ class Clients:
         host: Host,
         trace: Trace,
         promises: Promises,
-        pick: Callable[[], Process | None],
+        caller: Caller,
     ) -> None:
         self._storm = storm
         self._account = account
         self._host = host
         self._trace = trace
         self._promises = promises
-        self._pick = pick
+        self._caller = caller
         self._stops = len(storm.stops)
         """Stops whose callers have not ended them."""
         promises.asks = {ask.key: ask for ask in storm.asks}
@@ -71,17 +71,17 @@ class Clients:
             stopped = self._account.table(names.PACE).rows(TENANT).get("connector", {}).get("stopped_at")
             if stopped and not self._stops:
                 # A stop of a process that was frozen came into effect after its caller had given it up.
-                await self._until_answered(lambda process: process.tenants.resume(TENANT))
+                await self._caller.until_answered(lambda process: process.tenants.resume(TENANT))
             for queue in sorted(self._host.poisoned):
                 poison = orjson.dumps({"queue": queue})
-                await self._until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]
+                await self._caller.until_answered(lambda process, body=poison: process.poison_api.replay(body))  # type: ignore[misc]
             for seen in list(self._promises.broadcasts.values()):
                 if seen.finished_at is None and seen.paused:
                     await self._wish(seen.key, lambda process, one: process.wishes.resume(one, url=URL))
                 for number in sorted(seen.parked):
                     if seen.stopped_at is None:
                         body = orjson.dumps({"broadcast": seen.id, "batch": number})
-                        await self._until_answered(lambda process, body=body: process.poison_api.replay(body))  # type: ignore[misc]
+                        await self._caller.until_answered(lambda process, body=body: process.poison_api.replay(body))  # type: ignore[misc]
             await asyncio.sleep(OPERATOR_SECONDS)
 
     def conversations(self, ask: Ask) -> list[str]:
@@ -91,18 +91,20 @@ class Clients:
 
     async def _ask(self, ask: Ask, *, after: float) -> None:
         await asyncio.sleep(after)
-        body = orjson.dumps(_document(ask))
+        body = orjson.dumps(document_of(ask))
         if ask.mode is not Mode.SEND:
             self._note(ask.mode.value)
         if ask.ramp is not None:
             self._note("slow_start")
+        if ask.moment is not None:
+            self._note("moment")
         if ask.by_queue:
             await self._account.queue(names.BROADCAST_QUEUE).put(body)
             return
         if ask.mode in SILENT:
-            await self._until_answered(lambda process: process.installs.create(body, key_header=None, url=URL))
+            await self._caller.until_answered(lambda process: process.installs.create(body, key_header=None, url=URL))
             return
-        await self._until_answered(lambda process: process.api.create(body, key_header=None, url=URL))
+        await self._caller.until_answered(lambda process: process.api.create(body, key_header=None, url=URL))
 
     async def _cancel(self, ask: Ask, after: float) -> None:
         await asyncio.sleep(ask.at + after)
@@ -126,12 +128,12 @@ class Clients:
     async def _stop(self, window: Window) -> None:
         """Stop all of the tenant's sending for a while."""
         await asyncio.sleep(window.start)
-        await self._until_answered(lambda process: process.tenants.stop(TENANT))
+        await self._caller.until_answered(lambda process: process.tenants.stop(TENANT))
         self._note("tenant_stop")
         self._promises.stopped_since = asyncio.get_running_loop().time()
         await asyncio.sleep(window.length)
         self._promises.stopped_since = None
-        await self._until_answered(lambda process: process.tenants.resume(TENANT))
+        await self._caller.until_answered(lambda process: process.tenants.resume(TENANT))
         self._stops -= 1
 
     def _note(self, wish: str) -> None:
@@ -143,19 +145,8 @@ class Clients:
         while (seen := self._promises.by_key.get(key)) is None:
             await asyncio.sleep(1.0)
         broadcast = seen.id
-        if await self._until_answered(lambda process: wish(process, broadcast)) and noted:
+        if await self._caller.until_answered(lambda process: wish(process, broadcast)) and noted:
             self._note(noted)
-
-    async def _until_answered(self, call: Callable[[Process], Coroutine[Any, Any, object]]) -> bool:
-        """Call until somebody answers: a process that dies or stands still answers nothing. Whether it agreed."""
-        while True:
-            process = self._pick()
-            if process is not None:
-                task = process.spawn(call(process))
-                await asyncio.wait([task], timeout=PATIENCE)
-                if task.done() and not _should_try_again(task):
-                    return task.exception() is None
-            await asyncio.sleep(3.0)
 
 
 def _revisions(ask: Ask) -> list[tuple[int, float]]:
@@ -164,25 +155,8 @@ def _revisions(ask: Ask) -> list[tuple[int, float]]:
     return [*enumerate(ask.edit_after), *recall]
 
 
-def _should_try_again(task: asyncio.Task[Any]) -> bool:
-    """Whether the call failed in passing. Raises what is neither an answer nor a refusal."""
-    if task.cancelled():
-        return True
-    error = task.exception()
-    if error is None:
-        return False
-    if isinstance(error, StorageError):
-        return True
-    if isinstance(error, InvalidRequest):
-        # The callers of a storm know the contract.
-        raise error
-    # Problems of the HTTP API (it has ended already) are answers, too.
-    if type(error).__module__.startswith("messages."):
-        return False
-    raise error
-
-
-def _document(ask: Ask) -> dict[str, Any]:
+def document_of(ask: Ask) -> dict[str, Any]:
+    """The request of an ask."""
     left_out = {"users": [*(object_id(number) for number in ask.but_users), *ask.but_names], "groups": ask.but_groups}
     audience: dict[str, Any] = {
         "users": [*(object_id(number) for number in ask.users), *ask.names],
@@ -193,7 +167,7 @@ def _document(ask: Ask) -> dict[str, Any]:
         "except": {name: value for name, value in left_out.items() if value},
     }
     audience = {name: value for name, value in audience.items() if value}
-    document = {"version": 1, "key": ask.key, "tenant": TENANT, "audience": audience}
+    document = {"version": 1, "key": ask.key, "tenant": TENANT, "audience": audience, **moment_document(ask)}
     life = {} if ask.expires_after is None else {"expires_after": f"PT{ask.expires_after:.0f}S"}
     if ask.mode in SILENT:
         return document | {"action": ask.mode.value, "options": life}

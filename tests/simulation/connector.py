@@ -78,7 +78,7 @@ class StormConnector:
         if "members" in body:
             return await self._create(process, str(body["members"][0]["id"]), now)
         text = str(body["activity"]["text"] if "activity" in body else body["text"])
-        return await self._deliver(process, text, _recipient(request, body), now, is_gone=self._is_gone(request, now))
+        return await self._deliver(process, text, _recipient(request, body), now, gone=self._gone(request, now))
 
     async def _create(self, process: Process, member: str, now: float) -> Answer:
         answer, lost = self._draw(process, now)
@@ -96,7 +96,7 @@ class StormConnector:
         """Put other words in the place of a message, or take it back (no text)."""
         activity = request.url.rpartition("/")[2]
         answer, lost = self._draw(process, now)
-        if self._is_gone(request, now) and answer.kind is Verdict.ACCEPTED:
+        if self._gone(request, now) and answer.kind is Verdict.ACCEPTED:
             answer = GONE
         self._trace.note(now, process.life.name, "revise", f"{activity} {text!r} {answer.kind.name} lost={lost}")
         if answer.kind is Verdict.ACCEPTED:
@@ -104,13 +104,14 @@ class StormConnector:
         await self._wait(process)
         return Answer(kind=Verdict.ANSWER_LOST) if lost else answer
 
-    async def _deliver(self, process: Process, text: str, recipient: str, now: float, *, is_gone: bool) -> Answer:
+    async def _deliver(self, process: Process, text: str, recipient: str, now: float, *, gone: str) -> Answer:
+        """Deliver or not; `gone` is the name of the chat where its person has deleted it."""
         key = text.partition(" ")[0]
         answer, lost = self._draw(process, now)
-        if is_gone and answer.kind is Verdict.ACCEPTED:
+        if gone and answer.kind is Verdict.ACCEPTED:
             self._trace.fault(now, process.life.name, "chat_deleted", f"{key} {recipient[-4:]}")
             answer = GONE
-        perhaps = not is_gone and answer.kind in DELIVERS_PERHAPS and self._dice.random() < 0.5
+        perhaps = not gone and answer.kind in DELIVERS_PERHAPS and self._dice.random() < 0.5
         delivered = answer.kind is Verdict.ACCEPTED or perhaps
         if answer.kind in REFUSALS and answer is not GONE:
             self.lost.add(recipient)
@@ -120,7 +121,7 @@ class StormConnector:
         self.activities += 1
         activity = f"m{self.activities}"
         if answer is GONE and not lost:
-            self._promises.installs.met_deleted(key, recipient)
+            self._promises.installs.met_deleted(key, recipient, gone)
         elif answer is not GONE:
             self._promises.answered(key, recipient, answer.kind)
         self._promises.posted(process, key, recipient, delivered=delivered, uncertain=lost or perhaps)
@@ -143,10 +144,10 @@ class StormConnector:
         """How often the person with this number has deleted their chat."""
         return sum(number == who and at <= now for at, who in self._storm.deletions)
 
-    def _is_gone(self, request: Request, now: float) -> bool:
-        """Whether a request is about a chat that its person has deleted."""
+    def _gone(self, request: Request, now: float) -> str:
+        """The name of the chat that a request is about, where its person has deleted it."""
         chat = _chat_of(request)
-        return chat is not None and chat[1] < self._deleted(chat[0], now)
+        return _conversation_of(request) if chat is not None and chat[1] < self._deleted(chat[0], now) else ""
 
     def _draw(self, process: Process, now: float) -> tuple[Answer, bool]:  # noqa: PLR0911 - one for each fault
         """What it answers, and whether that is lost on its way."""

@@ -14,8 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 
-KNOBS = {
+KNOBS: Mapping[str, int | timedelta] = {
     "BATCH_SIZE": 100,
     "FIRST_RUN": 1_000,
     "ROWS_PER_STEP": 20,
@@ -30,6 +31,9 @@ KNOBS = {
     "AT_ONCE": 255,
     "STEP_SECONDS": 20,
     "BUDGET_SECONDS": 60,
+    "PLAN_AHEAD": timedelta(minutes=30),
+    "GRACE": timedelta(minutes=5),
+    "MOST_CAUGHT_UP": 24,
 }
 """The knobs with their values in the product: where a value has changed, the knob is no longer turned. Names that stand
 for several things are those with this value: `AT_ONCE` of named people, `BUDGET_SECONDS` of the planner."""
@@ -38,7 +42,7 @@ _HOUSES = ("shared.", "send_worker.", "messages.", "install_worker.", "tests.twi
 
 
 @contextmanager
-def seeded(seed: int, *, wall_clock: Callable[[], float], knobs: Mapping[str, int]) -> Iterator[None]:
+def seeded(seed: int, *, wall_clock: Callable[[], float], knobs: Mapping[str, int | timedelta]) -> Iterator[None]:
     """Make everything that is random, or of this moment, follow from the seed."""
     dice = random.Random(f"secrets {seed}")
     state = random.getstate()
@@ -59,7 +63,7 @@ def seeded(seed: int, *, wall_clock: Callable[[], float], knobs: Mapping[str, in
             setattr(sys.modules[module], name, value)
 
 
-def _turn(knobs: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+def _turn(knobs: Mapping[str, int | timedelta]) -> Iterator[tuple[str, str, int | timedelta]]:
     """Set the knobs, and tell where which value stood."""
     for name, module in sorted(sys.modules.items()):
         if not name.startswith(_HOUSES):

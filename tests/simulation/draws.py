@@ -7,13 +7,17 @@ would show.
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from shared.domain.broadcasts import DeliveryMode, Priority
 from shared.domain.modes import Mode
 from shared.domain.rehearsals import Ramp
+from tests.simulation.asks import Ask
 from tests.simulation.audiences import with_directory
-from tests.simulation.storm import EXCLUDED, Ask, Storm, Window
+from tests.simulation.moments import with_moments
+from tests.simulation.schedules import with_schedules
+from tests.simulation.storm import EXCLUDED, Storm, Window
 
 Choice = TypeVar("Choice")
 
@@ -27,6 +31,8 @@ def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EX
     """Draw the storm of a seed: a small one, or one of up to so many people with the product's own sizes."""
     storm = _with_rehearsals(_draw_storm(seed, people=people), people)
     storm = _with_silence(with_directory(_with_strangers(storm, people), people))
+    if "time" not in excluded:
+        storm = with_schedules(with_moments(storm, people), people)
     if "revisions" not in excluded:
         return storm
     return replace(storm, asks=tuple(replace(ask, edit_after=(), recall_after=None) for ask in storm.asks))
@@ -162,7 +168,7 @@ def _with_strangers(storm: Storm, people: int) -> Storm:
         deletions=(*deletions, *((dice.uniform(0, storm.until), user) for user in _some(dice, others))),
         graph_blocks=storm.graph_blocks + blocks,
         catalog_gaps=gaps,
-        knobs=storm.knobs | knobs,
+        knobs={**storm.knobs, **knobs},
     )
 
 
@@ -200,7 +206,7 @@ def _join(users: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(users + others))
 
 
-def _draw_knobs(dice: random.Random) -> dict[str, int]:
+def _draw_knobs(dice: random.Random) -> dict[str, int | timedelta]:
     return {
         "BATCH_SIZE": dice.choice([2, 5, 10]),
         "FIRST_RUN": dice.choice([4, 16, 64]),

@@ -115,6 +115,8 @@ class StormGraph(MemoryGraph):
         else:
             answer = self._lagging(process, request, holder) or self._answer(request)
             self._note_change(request, holder)
+            if "/chat?" in request.path:
+                self._promises.named(_key_of(holder))
         if stormy and storm.graph_answer_lost and draw() < storm.graph_answer_lost:
             self._fault(process, "graph_answer_lost")
             return Response(status=0)

@@ -16,8 +16,11 @@ GIVING = frozenset({Mode.SEND, Mode.INSTALL, Mode.UPGRADE})
 """Modes of broadcasts that give people the app."""
 FROZEN_LATELY = 60.0
 """Seconds after a thaw in which a process may still do what it was about to do."""
-FOUND_AGAIN_SECONDS = 5.0
-"""So much later a plan knows of a chat that was found again."""
+FOUND_AGAIN_SECONDS = 35.0
+"""So much later a plan knows of a chat that was found again: its write may arrive half a minute late."""
+
+NAMED_SECONDS = 60.0
+"""So much later an installer has kept what Graph told of a chat."""
 
 
 class InstallPromises:
@@ -41,6 +44,10 @@ class InstallPromises:
         """Deliveries that have met a chat which its person had deleted, and how much harm had been done by then."""
         self._found_again: dict[str, float] = {}
         """When a message last arrived in the new chat of somebody who had deleted theirs."""
+        self._met: set[tuple[str, str]] = set()
+        """Recipients with the names by which their deleted chats were met: Teams has one for it, Graph another one."""
+        self._named: dict[str, float] = {}
+        """When Graph last told the name of a person's chat."""
 
     def installed(self, process: Process, recipient: str, *, times: int) -> None:
         """Graph gave a person the app at the wish of a process, so often by now."""
@@ -79,7 +86,12 @@ class InstallPromises:
         if is_upgraded and recipient in self.outdated:
             promises.fail(f"{recipient} is called installed by {seen.key}, with an older version")
 
-    def met_deleted(self, key: str, recipient: str) -> None:
+    def named(self, recipient: str) -> None:
+        """Graph told the name of a person's chat, which may take the place of one that was found again."""
+        self._found_again.pop(recipient, None)
+        self._named[recipient] = self._promises.now()
+
+    def met_deleted(self, key: str, recipient: str, chat: str) -> None:
         """A message met a chat that its person has deleted: that is no reason to give up, but only once."""
         promises = self._promises
         seen = promises.by_key[key]
@@ -87,17 +99,24 @@ class InstallPromises:
         row, _ = promises.places[place]
         if not promises.harm and place in self._deleted and place not in promises.excused:
             promises.fail(f"{recipient} of {key}: the same deleted chat was met twice")
+        if (recipient, chat) not in self._met:
+            # Another name of the deleted chat: this one was kept, and not the new chat.
+            self._found_again.pop(recipient, None)
         if row.planned_at > self._found_again.get(recipient, inf) + FOUND_AGAIN_SECONDS:
             promises.fail(f"{recipient} of {key}: a deleted chat was met although there was a new one")
         if place in self._deleted:
             promises.verdicts[place] = Verdict.CONVERSATION_GONE
         self._deleted[place] = promises.harm
+        self._met.add((recipient, chat))
 
     def delivered(self, place: tuple[str, str]) -> None:
         """A message arrived."""
-        # A process that was harmed in between may not have kept the new chat.
-        if self._deleted.get(place) == self._promises.harm:
-            self._found_again[place[1]] = self._promises.now()
+        # A process that was harmed in between may not have kept the new chat, and one that was just told a name of the
+        # old chat may keep that.
+        now = self._promises.now()
+        is_settled = now - self._named.get(place[1], -inf) > NAMED_SECONDS
+        if self._deleted.get(place) == self._promises.harm and is_settled:
+            self._found_again[place[1]] = now
 
     def faults(self) -> Iterator[str]:
         """Who was given the app, at the very end, and no message followed that nothing else kept from them."""

@@ -25,6 +25,7 @@ from shared.work.heads import Heads
 from shared.work.stake import Stake
 from tests.simulation.draws import draw_storm
 from tests.simulation.planted_graph import BUGS_AROUND_GRAPH
+from tests.simulation.planted_time import BUGS_AROUND_TIME
 from tests.simulation.world import run_storm
 
 MOST_SEEDS = 600
@@ -199,6 +200,7 @@ PLANTED: dict[str, Plant] = {
         switch_not_read,
         slow_start_does_not_wait,
         *BUGS_AROUND_GRAPH,
+        *BUGS_AROUND_TIME,
     )
 }
 

@@ -3,13 +3,25 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from dataclasses import replace
 from typing import Any
 
 from install_worker.parts import installer
-from messages.parts import broadcast_api, broadcast_requests, install_api, poison_api, poison_keeper, tenant_api, wishes
-from send_worker.pipeline import build_pipeline
+from messages.parts import (
+    broadcast_api,
+    broadcast_requests,
+    install_api,
+    poison_api,
+    poison_keeper,
+    schedule_api,
+    tenant_api,
+    wishes,
+)
+from send_worker.pipeline import build_lost_due_rows, build_pipeline
 from send_worker.speaker import Connector
+from shared.acceptance import Acceptance, Accepted
 from shared.composition import App
+from shared.domain.requests import BroadcastRequest
 from shared.envelopes import unpack_nudge
 from shared.errors import InvalidRequest
 from shared.storage import names
@@ -43,6 +55,20 @@ class ProcessAccount(MemoryAccount):
         return self._shared.queue(name)
 
 
+class StampedAcceptance(Acceptance):
+    """Acceptance by which the words of an occurrence begin with its key, as those of all messages of a storm do."""
+
+    def __init__(self, acceptance: Acceptance) -> None:
+        self._acceptance = acceptance
+
+    async def accept(self, request: BroadcastRequest) -> Accepted:
+        """Make the request's broadcast, or finish making it."""
+        if request.key.startswith("schedule!"):
+            words = f"{request.key} {request.content.text}"
+            request = replace(request, content=replace(request.content, text=words))
+        return await self._acceptance.accept(request)
+
+
 class Process:
     """One process. What it starts runs in its own context, by which the loop and the hooks know whose step it is."""
 
@@ -67,13 +93,14 @@ class Process:
         self.thawed_at = NEVER
         self.context: Context = copy_context()
         self.context.run(LIFE.set, self.life)
-        self.app: App = compose_app(
+        app = compose_app(
             ProcessAccount(account, error=clock_error),
             connector=connector,
             pace=pace,
             randomness=randomness,
             graph=graph,
         )
+        self.app: App = replace(app, acceptance=StampedAcceptance(app.acceptance))
         self.pipeline = build_pipeline(self.app)
         self.installer = installer(self.app)
         self.api = broadcast_api(self.app)
@@ -83,6 +110,8 @@ class Process:
         self.installs = install_api(self.app)
         self.poison_keeper = poison_keeper(self.app)
         self.poison_api = poison_api(self.app)
+        self.schedules = schedule_api(self.app)
+        self.lost_due_rows = build_lost_due_rows(self.app)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start work in this process."""

@@ -18,10 +18,13 @@ from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import HEAD, content_key
 from shared.storage.rows import Operation, Row, Value, unpack_bytes
 from shared.teams.answers import Verdict
+from tests.simulation.asks import Ask
 from tests.simulation.audiences import Meant, planned_faults
 from tests.simulation.installs import InstallPromises
+from tests.simulation.moments import MomentPromises
 from tests.simulation.processes import Process
-from tests.simulation.storm import Ask
+from tests.simulation.schedule_promises import SchedulePromises
+from tests.simulation.storm import Storm
 
 AFTER_CANCEL = 10.0
 """Seconds after a cancel or an expiry until which something may still be posted."""
@@ -30,6 +33,8 @@ GIVEN_UP_ON = frozenset(outcome.value for outcome in Outcome if outcome.reason)
 """A storm is over before anybody was tried for a day."""
 PASSING_VERDICTS = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNREACHABLE, Verdict.ACCEPTED})
 """Words of Teams that give nobody a reason to give up."""
+OF_SCHEDULE = "schedule!"
+"""What the keys of occurrences begin with."""
 SENDING, SENT = Outcome.SENDING.value, Outcome.SENT.value
 SEEN_TO = frozenset({Outcome.INSTALLED.value, Outcome.REMOVED.value})
 GIVEN_UP = frozenset({Revised.ACTIVITY_GONE.value, Revised.FAILED.value})
@@ -94,7 +99,9 @@ class SeenBroadcast:
 class Promises:
     """Watches writes and posts. `broken` holds what was not kept; `now` is virtual time since the start."""
 
-    def __init__(self, *, epoch: float, now: Callable[[], float], on_broken: Callable[[str], None]) -> None:
+    def __init__(
+        self, storm: Storm, *, epoch: float, now: Callable[[], float], on_broken: Callable[[str], None]
+    ) -> None:
         self._epoch = epoch
         self.now = now
         self._on_broken = on_broken
@@ -111,6 +118,8 @@ class Promises:
         self.not_opened: set[str] = set()
         """Recipients whose chat could not be created: nobody tells for which broadcast that was tried."""
         self.installs = InstallPromises(self)
+        self.moments = MomentPromises(storm)
+        self.schedules = SchedulePromises(self, storm)
         self.excused: set[tuple[str, str]] = set()
         """Deliveries whose doubling a fault explains."""
         self.writers: dict[str, Process] = {}
@@ -155,6 +164,9 @@ class Promises:
         frozen_lately = self.now() - process.thawed_at < FROZEN_LATELY
         for objection in self.objections(process, seen):
             self.fail(f"{name} was posted {objection}")
+        if seen.ask is not None:
+            for fault in self.moments.posted_faults(seen.ask, self.now()):
+                self.fail(f"{name} was posted {fault}")
         if seen.ask is not None and seen.ask.mode is not Mode.SEND:
             self.fail(f"{name} was posted in the mode {seen.ask.mode}")
         stands = row.outcomes[position] == SENDING and self.writers.get(row.writer) is process
@@ -196,6 +208,8 @@ class Promises:
 
     def shows(self, key: str, recipient: str, activity: str, text: str) -> None:
         """A message stands in a chat."""
+        if key.startswith(OF_SCHEDULE):
+            self.schedules.said(key, text.partition(" ")[2])
         self.shown[activity] = (self.by_key[key].id, recipient), text
 
     def revised(self, activity: str, text: str) -> None:
@@ -261,7 +275,7 @@ class Promises:
         seen = SeenBroadcast(
             id=broadcast,
             key=str(values["key"]),
-            ask=self.asks.get(str(values["key"])),
+            ask=self._ask_of(broadcast, str(values["key"])),
             delivery=DeliveryMode(str(values["delivery"])),
             expires_at=None if expires_at is None else float(expires_at) - self._epoch,
             accepted_at=self.now(),
@@ -270,6 +284,13 @@ class Promises:
             self.fail(f"{seen.key} became two broadcasts")
         self.broadcasts[broadcast] = self.by_key[seen.key] = seen
         return seen
+
+    def _ask_of(self, broadcast: str, key: str) -> Ask | None:
+        """What was asked for under the key of a new broadcast."""
+        if key.startswith(OF_SCHEDULE):
+            self.schedules.accepted(broadcast, key)
+            return self.schedules.ask_of(key)
+        return self.asks.get(key)
 
     def _wrote_parked(self, broadcast: str, operation: Operation) -> None:
         parked = self.broadcasts[broadcast].parked
@@ -359,9 +380,11 @@ class Promises:
         if len(outcomes) != len(recipients):
             self.fail(f"{self._name(row)}: {len(recipients)} recipients have {len(outcomes)} outcomes")
         self._check_slow_start(seen, row)
-        if seen.key in self.meant:
+        if seen.ask is not None:
             planned = dict(zip(recipients, outcomes, strict=False))
-            for fault in planned_faults(self.meant[seen.key], planned, now=self.now()):
+            for fault in planned_faults(self.meant[seen.ask.key], planned, now=self.now()):
+                self.fail(f"{self._name(row)}: {fault}")
+            for fault in self.moments.planned_faults(seen.ask, self.now()):
                 self.fail(f"{self._name(row)}: {fault}")
         for position, recipient in enumerate(recipients):
             if (seen.id, recipient) in self.places:

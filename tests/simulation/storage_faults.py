@@ -44,7 +44,7 @@ class StorageFaults:
         """Watch a call, and let happen to it what the storm has for it."""
         process = self._running()
         if call.moment is Moment.AFTER:
-            self._watch(call)
+            self._watch(process, call)
         if process is None:
             return
         if call.moment is Moment.BEFORE:
@@ -52,11 +52,13 @@ class StorageFaults:
         else:
             await self._after(process, call)
 
-    def _watch(self, call: Call) -> None:
+    def _watch(self, process: Process | None, call: Call) -> None:
         if call.verb == "put":
             self._on_message(call.store)
         elif call.verb == "write" and call.store == names.BROADCASTS:
             self._promises.wrote(call.partition, call.operations)
+        elif call.verb == "write" and call.store == names.SCHEDULES:
+            self._promises.schedules.wrote(process, call.partition, call.operations)
 
     async def _before(self, process: Process, call: Call) -> None:
         what = call.verb if not call.operations else f"write {' '.join(operation.key for operation in call.operations)}"

@@ -1,12 +1,11 @@
 """A storm: one random bad day: which faults it has, how often, and what is asked of Herald. `draws` draws it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from shared.domain.broadcasts import DeliveryMode, Priority
-from shared.domain.modes import Mode
-from shared.domain.rehearsals import Ramp
 from shared.graph.protocol import Response
 from shared.teams.answers import Verdict
+from tests.simulation.asks import Ask, AskedSchedule
 from tests.simulation.tenant import Tenant
 from tests.twins.graph import refusal
 
@@ -39,6 +38,7 @@ GRAPH_PASSING = (
 
 FAULTS = (
     *("nudge_lost", "nudge_doubled", "nudge_late", "nudge_reordered", "nudge_garbled", "nudge_poisoned"),
+    *("tick_late", "tick_doubled", "downtime", "due_row_lost"),
     *("request_poisoned", "tick_lost", "cut", "freeze", "outage", "storage_fails", "answer_lost", "answer_echoed"),
     *("conflict", "write_late", "page_fails", "token_refused", "burst", "lone_throttled", "real_rate_lower"),
     *("slow_answer", "connector_answer_lost"),
@@ -60,10 +60,14 @@ WISHES = (
     "sandbox",
     "installing",
     "directory",
+    "moment",
+    *("schedule", "schedule_pause", "schedule_change", "schedule_run", "schedule_removal"),
 )
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
+LEAVABLE = ("revisions", "time")
+"""What can be left out of storms: edits and recalls; moments and schedules."""
 EXCLUDED: frozenset[str] = frozenset()
-"""Wishes that are left out while bugs of the product (tests/seeds) would hide all others: `revisions` can be."""
+"""What of it is left out while bugs of the product (tests/seeds) would hide all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,44 +85,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One broadcast that somebody asks for. Times are virtual seconds from the start."""
-
-    number: int
-    at: float
-    by_queue: bool
-    again_after: float | None
-    """The same request once more, so much later."""
-    users: tuple[int, ...] = ()
-    channels: int = 0
-    chats: int = 0
-    everyone: bool = False
-    names: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    everyone_in_tenant: bool = False
-    but_users: tuple[int, ...] = ()
-    """People, names and groups that are to be left out."""
-    but_names: tuple[str, ...] = ()
-    but_groups: tuple[str, ...] = ()
-    delivery: DeliveryMode = DeliveryMode.AT_LEAST_ONCE
-    priority: Priority = Priority.NORMAL
-    expires_after: float | None = None
-    cancel_after: float | None = None
-    pause_after: float | None = None
-    """It is paused so much later, and let go on when the storm is over or after `paused_for`."""
-    paused_for: float = 0.0
-    edit_after: tuple[float, ...] = ()
-    recall_after: float | None = None
-    mode: Mode = Mode.SEND
-    ramp: Ramp | None = None
-
-    @property
-    def key(self) -> str:
-        """Its idempotency key, which is also its text."""
-        return f"ask-{self.number}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Storm:
     """Everything that the seed decides before the run; what happens call by call is drawn during it."""
 
@@ -129,7 +95,7 @@ class Storm:
     asks: tuple[Ask, ...]
     until: float
     """The second at which all faults stop."""
-    knobs: dict[str, int]
+    knobs: dict[str, int | timedelta]
     storage_seconds: float
     connector_seconds: float
     clock_error: float
@@ -191,11 +157,30 @@ class Storm:
     """When the consent to read the directory is missing."""
     shows_ids_alone: bool = False
     """Whether people are then shown by their ids alone, rather than not at all."""
+    schedules: tuple[AskedSchedule, ...] = ()
+    tick_late: float = 0.0
+    tick_doubled: float = 0.0
+    downtimes: tuple[Window, ...] = ()
+    """When the timer is dead."""
+    tick_hits: int = 0
+    """So many ticks are cut, or freeze, at one of their calls."""
+    due_rows_lost: tuple[float, ...] = ()
+    """When somebody removes a due row by hand."""
 
     @property
     def is_throttling(self) -> bool:
         """Whether anything in it makes the Connector throttle, or senders come late."""
         return bool(self.bursts) or self.real_rate < 1 or self.lone_throttled > 0 or self.passing > 0
+
+    @property
+    def latest_moment(self) -> float:
+        """The last moment at which something is to be sent."""
+        return max(ask.moment or 0.0 for ask in self.asks)
+
+    @property
+    def final_by(self) -> float:
+        """The virtual second by which everything must be final: `patience` after the faults and the latest moment."""
+        return max(self.until, self.latest_moment) + self.patience
 
     @property
     def patience(self) -> float:

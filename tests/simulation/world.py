@@ -15,7 +15,10 @@ from shared.domain.references import Reference, ReferenceChange, values_of
 from shared.domain.rehearsals import unpack_prospects
 from shared.storage import names
 from shared.storage.rows import upsert
+from tests.simulation.asks import Ask
 from tests.simulation.audiences import meant_by, told_faults
+from tests.simulation.authors import Authors
+from tests.simulation.calling import Caller
 from tests.simulation.clients import Clients
 from tests.simulation.connector import StormConnector
 from tests.simulation.dice import seeded
@@ -25,20 +28,19 @@ from tests.simulation.loop import LIFE, SeededLoop
 from tests.simulation.processes import Process
 from tests.simulation.promises import Promises, SeenBroadcast, end_faults
 from tests.simulation.storage_faults import StorageFaults
-from tests.simulation.storm import Ask, Storm
+from tests.simulation.storm import Storm
 from tests.simulation.tenant import Tenant, user_key
+from tests.simulation.ticks import Ticks
 from tests.simulation.trace import Trace
 from tests.twins.storage import MemoryAccount
 from tests.twins.world import EPOCH, SERVICE_URL, TENANT, object_id
 
-TICK_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 QUIET_SECONDS = 130.0
 """Two ticks at the end, in which nothing may be nudged any more."""
-MOST_MESSAGES = 600
-"""Messages that stand in all queues at once: two broadcasts with 200 due markers each, doubled at worst."""
 MOST_STEPS, MOST_STEPS_EACH = 150_000, 1_000
 """Steps of the loop in one run, and more for each installed person and broadcast: an ordinary small storm has 5,000."""
+MOST_OCCURRENCES = 20
 LONGEST_FREEZE = 180.0
 
 
@@ -68,7 +70,7 @@ class World:
         self._by_life: dict[object, Process] = {}
         self.over = asyncio.Event()
         self.account = MemoryAccount(lambda: EPOCH + self.loop.time())
-        self.promises = Promises(epoch=EPOCH, now=self.loop.time, on_broken=self._broken)
+        self.promises = Promises(storm, epoch=EPOCH, now=self.loop.time, on_broken=self._broken)
         self.connector = StormConnector(
             storm,
             dice=self.dice,
@@ -103,17 +105,24 @@ class World:
             on_call=self._may_be_hit,
             on_message=self.host.has_message,
         )
+        caller = Caller(self.pick)
         self.clients = Clients(
-            storm, account=self.account, host=self.host, trace=self.trace, promises=self.promises, pick=self.pick
+            storm, account=self.account, host=self.host, trace=self.trace, promises=self.promises, caller=caller
+        )
+        self.authors = Authors(storm, trace=self.trace, promises=self.promises.schedules, caller=caller)
+        self.ticks = Ticks(
+            storm, account=self.account, dice=self.dice, trace=self.trace, promises=self.promises, pick=self.pick
         )
         tenant = storm.tenant or Tenant()
         self.promises.installs.lag = storm.graph_lag
-        self.promises.meant = {ask.key: meant_by(ask, tenant) for ask in storm.asks}
+        asks = [*storm.asks, *(asked.ask for asked in storm.schedules)]
+        self.promises.meant = {ask.key: meant_by(ask, tenant) for ask in asks}
         self._background: list[asyncio.Task[None]] = []
         self._callers: list[asyncio.Task[None]] = []
         self._cuts, self._freezes = storm.cuts, storm.freezes
         assert isinstance(self.loop, SeededLoop)
-        self.loop.most_steps = MOST_STEPS + MOST_STEPS_EACH * storm.installed * len(storm.asks)
+        broadcasts = len(storm.asks) + MOST_OCCURRENCES * len(storm.schedules)
+        self.loop.most_steps = MOST_STEPS + MOST_STEPS_EACH * storm.installed * broadcasts
         self.loop.on_exhausted = lambda: self.promises.fail("work goes round in circles")
         self.account.use_hook(self.storage.hook)
 
@@ -123,8 +132,11 @@ class World:
         for _ in range(self.storm.instances):
             self._start()
         background = self._background
-        background.append(asyncio.create_task(self._tick()))
-        self._callers += [asyncio.create_task(work) for work in self.clients.work()]
+        background.append(asyncio.create_task(self.ticks.run()))
+        if self.storm.schedules:
+            background.append(asyncio.create_task(self.ticks.clean_up()))
+            background += [asyncio.create_task(self.ticks.lose_due_row(at)) for at in self.storm.due_rows_lost]
+        self._callers += [asyncio.create_task(work) for work in self.clients.work() + self.authors.work()]
         main = asyncio.create_task(self._to_the_end())
         over = asyncio.create_task(self.over.wait())
         await asyncio.wait([main, over], return_when=asyncio.FIRST_COMPLETED)
@@ -140,37 +152,45 @@ class World:
         await asyncio.sleep(storm.until)
         self.trace.note(self.loop.time(), "world", "CALM")
         self._background.append(asyncio.create_task(self.clients.operate()))
-        while self.loop.time() < storm.until + storm.patience:
+        if storm.schedules:
+            self._background.append(asyncio.create_task(self.authors.retire()))
+        while self.loop.time() < storm.final_by:
             if self._is_finished():
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        # What a frozen process was given is put back, or done, once it goes on.
-        frozen = max(process.life.frozen_until for process in self.processes) - self.loop.time()
-        await asyncio.sleep(QUIET_SECONDS + max(0.0, frozen))
+        # What a frozen process was given is put back, or done, once it goes on. Nudges for a moment come with it.
+        frozen_until = max(process.life.frozen_until for process in self.processes)
+        await asyncio.sleep(QUIET_SECONDS + max(0.0, max(frozen_until, storm.latest_moment) - self.loop.time()))
         self._judge()
 
     def _is_finished(self) -> bool:
         seen = self.promises.by_key
         still_open = self.account.table(names.DIRECTORY).rows("open")
-        return all(task.done() for task in self._callers) and all(
-            ask.key in seen and seen[ask.key].finished_at is not None and seen[ask.key].id not in still_open
-            for ask in self.storm.asks
+        return (
+            all(task.done() for task in self._callers)
+            and all(ask.key in seen for ask in self.storm.asks)
+            and self.promises.schedules.is_at_rest()
+            and all(one.finished_at is not None and one.id not in still_open for one in seen.values())
         )
 
     def _judge(self) -> None:
         fail, promises = self.promises.fail, self.promises
         still_open = self.account.table(names.DIRECTORY).rows("open")
         for ask in self.storm.asks:
-            seen = promises.by_key.get(ask.key)
-            if seen is None:
+            if ask.key not in promises.by_key:
                 fail(f"{ask.key} was never accepted")
+        for sentence in promises.schedules.faults():
+            fail(sentence)
+        for seen in promises.broadcasts.values():
+            if seen.ask is None:
+                fail(f"{seen.key} is a broadcast that nobody asked for")
                 continue
-            self._judge_one(ask, seen)
-            if seen.revision and not seen.parked and ask.mode is Mode.SEND:
+            self._judge_one(seen.ask, seen)
+            if seen.revision and not seen.parked and seen.ask.mode is Mode.SEND:
                 for sentence in promises.revision_faults(seen, self.account.table(names.BROADCASTS).rows(seen.id)):
                     fail(sentence)
             if seen.id in still_open:
-                fail(f"{ask.key} still stands before the sweep")
+                fail(f"{seen.key} still stands before the sweep")
         left = [queue for queue in names.QUEUES if self.account.queue(queue).messages]
         if left:
             fail(f"messages are still put into {left}")
@@ -252,7 +272,9 @@ class World:
         if process is None or process.life.is_cut or self.loop.time() >= storm.until:
             return
         weight = 3.0 if verb == "write" else 1.0
-        if self._cuts and self.dice.random() < storm.cut_chance * weight:
+        if self.ticks.is_hit(process):
+            self._cut(process, verb) if self.dice.random() < 0.6 else self._freeze(process, verb)
+        elif self._cuts and self.dice.random() < storm.cut_chance * weight:
             self._cuts -= 1
             self._cut(process, verb)
         elif self._freezes and self.dice.random() < storm.freeze_chance * weight:
@@ -309,27 +331,6 @@ class World:
             is_state_change=True,
         )
         process.spawn(process.app.conversations.keep(change))
-
-    async def _tick(self) -> None:
-        """The timer: one process sweeps each minute, unless the tick is lost."""
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            stormy = self.loop.time() < self.storm.until
-            if stormy and self.storm.tick_lost and self.dice.random() < self.storm.tick_lost:
-                self.trace.fault(self.loop.time(), "host", "tick_lost")
-                continue
-            process = self.pick()
-            if process is not None:
-                self.trace.note(self.loop.time(), process.life.name, "tick")
-                process.spawn(self._sweep(process))
-            if sum(len(self.account.queue(queue).messages) for queue in names.QUEUES) > MOST_MESSAGES:
-                self.promises.fail("the queues grow")
-
-    async def _sweep(self, process: Process) -> None:
-        try:
-            await process.pipeline.sweep.run()
-        except Exception as error:  # The tick fails, as the host would see it.
-            self.trace.note(self.loop.time(), process.life.name, "tick_failed", repr(error))
 
     async def _clean_up(self) -> None:
         """End every task; from here on nothing of it matters, so that even a cut one may run to its end."""
