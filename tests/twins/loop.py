@@ -13,6 +13,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._virtual_now = 0.0
+        # After some two hundred days a float has not the nanoseconds left by which a timer would be due.
+        self._clock_resolution = 1e-6
         wait_for_real = self._selector.select  # type: ignore[attr-defined]  # asyncio's own attribute, stable since 3.4.
 
         def select(timeout: float | None = None) -> Any:
