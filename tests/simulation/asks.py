@@ -43,6 +43,8 @@ class Ask:
     ramp: Ramp | None = None
     moment: float | None = None
     """It is to be sent then."""
+    digest: str = ""
+    """It tells this digest, which says whom and what."""
 
     @property
     def key(self) -> str:

@@ -102,7 +102,7 @@ def with_directory(storm: Storm, people: int) -> Storm:
     }
     return replace(
         storm,
-        asks=tuple(_draw_audience(dice, ask, tenant) for ask in storm.asks),
+        asks=tuple(draw_audience(dice, ask, tenant) for ask in storm.asks),
         tenant=tenant,
         page_size=page_size,
         page_overlap=dice.choice([0, 0, 1, page_size]),
@@ -115,7 +115,8 @@ def with_directory(storm: Storm, people: int) -> Storm:
     )
 
 
-def _draw_audience(dice: random.Random, ask: Ask, tenant: Tenant) -> Ask:
+def draw_audience(dice: random.Random, ask: Ask, tenant: Tenant) -> Ask:
+    """Give an ask an audience from the directory, mostly."""
     if dice.random() < 0.25:
         return ask
     shape = dice.random()

@@ -10,6 +10,7 @@ from shared.errors import InvalidRequest
 from tests.simulation.asks import AskedSchedule, Definition
 from tests.simulation.calling import Caller
 from tests.simulation.clients import document_of
+from tests.simulation.drops import digest_document
 from tests.simulation.processes import Process
 from tests.simulation.schedule_promises import SchedulePromises
 from tests.simulation.storm import Storm
@@ -129,6 +130,9 @@ class Authors:
 
 
 def _body(asked: AskedSchedule, definition: Definition, **more: str) -> bytes:
+    if asked.ask.digest:
+        request = digest_document(asked.ask, definition.words)
+        return orjson.dumps({**request, "timetable": definition.times.document, **more})
     request = document_of(asked.ask)
     kept = {name: request[name] for name in ("version", "tenant", "audience", "options")}
     content = {"text": definition.words}

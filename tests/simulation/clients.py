@@ -6,11 +6,14 @@ from typing import Any
 
 import orjson
 
+from shared.acceptance import Accepted
+from shared.digest_requests import read_digest_request
 from shared.domain.modes import SILENT, Mode
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.storage import names
 from tests.simulation.asks import Ask
 from tests.simulation.calling import Caller
+from tests.simulation.drops import digest_document
 from tests.simulation.host import Host
 from tests.simulation.moments import moment_document
 from tests.simulation.processes import Process
@@ -91,6 +94,10 @@ class Clients:
 
     async def _ask(self, ask: Ask, *, after: float) -> None:
         await asyncio.sleep(after)
+        if ask.digest:
+            await self._caller.until_answered(lambda process: tell(process, ask))
+            self._note("digest")
+            return
         body = orjson.dumps(document_of(ask))
         if ask.mode is not Mode.SEND:
             self._note(ask.mode.value)
@@ -153,6 +160,13 @@ def _revisions(ask: Ask) -> list[tuple[int, float]]:
     """Which revisions of an ask there are, by their number, and when; a recall has a number below nothing."""
     recall = [] if ask.recall_after is None else [(-1, ask.recall_after)]
     return [*enumerate(ask.edit_after), *recall]
+
+
+async def tell(process: Process, ask: Ask) -> Accepted:
+    """Have a digest told, as a schedule's occurrence does it."""
+    tenants = process.app.settings.tenants
+    request = read_digest_request(digest_document(ask, ask.key), tenants=tenants, key=ask.key)
+    return await process.app.acceptance.accept(request)
 
 
 def document_of(ask: Ask) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from shared.domain.recipients import RecipientKind, recipient_key
 from shared.errors import TokenRefused
 from shared.teams.answers import Answer, Verdict
 from shared.teams.protocol import Request
+from tests.simulation.drops import words_of
 from tests.simulation.processes import Process
 from tests.simulation.promises import Promises
 from tests.simulation.storm import PASSING, REFUSALS, Storm
@@ -77,7 +78,7 @@ class StormConnector:
             return await self._revise(process, request, str(body.get("text", "")), now)
         if "members" in body:
             return await self._create(process, str(body["members"][0]["id"]), now)
-        text = str(body["activity"]["text"] if "activity" in body else body["text"])
+        text = words_of(body.get("activity", body))
         return await self._deliver(process, text, _recipient(request, body), now, gone=self._gone(request, now))
 
     async def _create(self, process: Process, member: str, now: float) -> Answer:

@@ -34,6 +34,10 @@ KNOBS: Mapping[str, int | timedelta] = {
     "PLAN_AHEAD": timedelta(minutes=30),
     "GRACE": timedelta(minutes=5),
     "MOST_CAUGHT_UP": 24,
+    "MOST_TOLD": 1_000,
+    "MOST_NAMED": 4_000,
+    "MOST_SHARED": 200,
+    "MOST_SHOWN": 20,
 }
 """The knobs with their values in the product: where a value has changed, the knob is no longer turned. Names that stand
 for several things are those with this value: `AT_ONCE` of named people, `BUDGET_SECONDS` of the planner."""

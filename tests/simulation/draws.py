@@ -15,6 +15,7 @@ from shared.domain.modes import Mode
 from shared.domain.rehearsals import Ramp
 from tests.simulation.asks import Ask
 from tests.simulation.audiences import with_directory
+from tests.simulation.digests import with_digests
 from tests.simulation.moments import with_moments
 from tests.simulation.schedules import with_schedules
 from tests.simulation.storm import EXCLUDED, Storm, Window
@@ -33,6 +34,8 @@ def draw_storm(seed: int, *, people: int = SMALL, excluded: Collection[str] = EX
     storm = _with_silence(with_directory(_with_strangers(storm, people), people))
     if "time" not in excluded:
         storm = with_schedules(with_moments(storm, people), people)
+    if "digests" not in excluded:
+        storm = with_digests(storm, people)
     if "revisions" not in excluded:
         return storm
     return replace(storm, asks=tuple(replace(ask, edit_after=(), recall_after=None) for ask in storm.asks))

@@ -173,7 +173,7 @@ class Host:
             self._fault("poison_poisoned", queue)
             self._later(HIDDEN_SECONDS, queue, body, 1)
             return
-        if queue == names.BROADCAST_QUEUE:
+        if queue in (names.BROADCAST_QUEUE, names.DIGEST_ITEM_QUEUE):
             self._fault("request_poisoned", queue)
         else:
             self._fault("nudge_poisoned", queue)

@@ -24,6 +24,7 @@ from shared.work.deliveries import Deliveries
 from shared.work.heads import Heads
 from shared.work.stake import Stake
 from tests.simulation.draws import draw_storm
+from tests.simulation.planted_digests import BUGS_OF_DIGESTS
 from tests.simulation.planted_graph import BUGS_AROUND_GRAPH
 from tests.simulation.planted_time import BUGS_AROUND_TIME
 from tests.simulation.world import run_storm
@@ -201,6 +202,7 @@ PLANTED: dict[str, Plant] = {
         slow_start_does_not_wait,
         *BUGS_AROUND_GRAPH,
         *BUGS_AROUND_TIME,
+        *BUGS_OF_DIGESTS,
     )
 }
 

@@ -10,6 +10,8 @@ from install_worker.parts import installer
 from messages.parts import (
     broadcast_api,
     broadcast_requests,
+    digest_api,
+    digest_requests,
     install_api,
     poison_api,
     poison_keeper,
@@ -17,10 +19,11 @@ from messages.parts import (
     tenant_api,
     wishes,
 )
-from send_worker.pipeline import build_lost_due_rows, build_pipeline
+from send_worker.pipeline import build_lost_due_rows, build_old_items, build_pipeline
 from send_worker.speaker import Connector
 from shared.acceptance import Acceptance, Accepted
 from shared.composition import App
+from shared.domain.letters import pack_sheet, unpack_sheet
 from shared.domain.requests import BroadcastRequest
 from shared.envelopes import unpack_nudge
 from shared.errors import InvalidRequest
@@ -64,8 +67,14 @@ class StampedAcceptance(Acceptance):
     async def accept(self, request: BroadcastRequest) -> Accepted:
         """Make the request's broadcast, or finish making it."""
         if request.key.startswith("schedule!"):
-            words = f"{request.key} {request.content.text}"
-            request = replace(request, content=replace(request.content, text=words))
+            content = request.content
+            if request.digest:
+                sheet = unpack_sheet(content.encoded or b"")
+                sheet = replace(sheet, heading=f"{request.key} {sheet.heading}")
+                content = replace(content, encoded=pack_sheet(sheet))
+            else:
+                content = replace(content, text=f"{request.key} {content.text}")
+            request = replace(request, content=content)
         return await self._acceptance.accept(request)
 
 
@@ -112,6 +121,9 @@ class Process:
         self.poison_api = poison_api(self.app)
         self.schedules = schedule_api(self.app)
         self.lost_due_rows = build_lost_due_rows(self.app)
+        self.items = digest_api(self.app)
+        self.item_requests = digest_requests(self.app)
+        self.old_items = build_old_items(self.app)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start work in this process."""
@@ -128,6 +140,9 @@ class Process:
         """Do what the trigger of this queue does: see the blueprints."""
         if queue == names.BROADCAST_QUEUE:
             await self.requests.receive(body, message_id=message_id)
+            return
+        if queue == names.DIGEST_ITEM_QUEUE:
+            await self.item_requests.receive(body, message_id=message_id)
             return
         if queue.endswith(POISON):
             await self.poison_keeper.receive(queue.removesuffix(POISON), body, message_id=message_id)

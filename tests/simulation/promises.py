@@ -20,6 +20,7 @@ from shared.storage.rows import Operation, Row, Value, unpack_bytes
 from shared.teams.answers import Verdict
 from tests.simulation.asks import Ask
 from tests.simulation.audiences import Meant, planned_faults
+from tests.simulation.digest_promises import DigestPromises
 from tests.simulation.installs import InstallPromises
 from tests.simulation.moments import MomentPromises
 from tests.simulation.processes import Process
@@ -120,6 +121,7 @@ class Promises:
         self.installs = InstallPromises(self)
         self.moments = MomentPromises(storm)
         self.schedules = SchedulePromises(self, storm)
+        self.digests = DigestPromises(self, storm)
         self.excused: set[tuple[str, str]] = set()
         """Deliveries whose doubling a fault explains."""
         self.writers: dict[str, Process] = {}
@@ -153,8 +155,11 @@ class Promises:
             elif operation.key.startswith("parked!"):
                 self._wrote_parked(broadcast, operation)
             elif operation.key.startswith("content!") and broadcast in self.broadcasts:
-                content = unpack_bytes("content", operation.values)
-                self.broadcasts[broadcast].contents[operation.key] = orjson.loads(content)["text"] if content else ""
+                content = orjson.loads(unpack_bytes("content", operation.values) or b"{}")
+                self.broadcasts[broadcast].contents[operation.key] = content.get("text", "")
+        seen = self.broadcasts.get(broadcast)
+        if seen is not None and seen.ask is not None and seen.ask.digest:
+            self.digests.wrote_plan(seen, operations)
 
     def posted(self, process: Process, key: str, recipient: str, *, delivered: bool, uncertain: bool) -> None:
         """A request about a delivery reached the Connector. `uncertain` when its answer does not tell the outcome."""
@@ -208,9 +213,12 @@ class Promises:
 
     def shows(self, key: str, recipient: str, activity: str, text: str) -> None:
         """A message stands in a chat."""
+        seen, words = self.by_key[key], text.partition(" ")[2]
+        if seen.ask is not None and seen.ask.digest:
+            words = self.digests.said(seen, recipient, words.split())
         if key.startswith(OF_SCHEDULE):
-            self.schedules.said(key, text.partition(" ")[2])
-        self.shown[activity] = (self.by_key[key].id, recipient), text
+            self.schedules.said(key, words)
+        self.shown[activity] = (seen.id, recipient), text
 
     def revised(self, activity: str, text: str) -> None:
         """A message was edited or taken back."""

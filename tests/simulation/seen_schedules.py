@@ -79,7 +79,8 @@ class SeenSchedule:
 def standing_of(asked: AskedSchedule, values: Mapping[str, Value]) -> Standing:
     """What a row says, whose definition is one of those that were asked for."""
     timetable = orjson.loads(unpack_bytes("timetable", values))
-    words = orjson.loads(unpack_bytes("request", values))["content"]["text"]
+    request = orjson.loads(unpack_bytes("request", values))
+    words = request["digest"]["heading"] if "digest" in request else request["content"]["text"]
     known = (asked.first, *(definition for _, definition in asked.changes))
     return Standing(
         definition=next(one for one in known if one.words == words and one.times.document == timetable),

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 
 from shared.errors import RowConflict, StorageError, StorageUnavailable
 from shared.storage import names
@@ -12,6 +13,9 @@ from tests.simulation.promises import Promises
 from tests.simulation.storm import Storm
 from tests.simulation.trace import Trace
 from tests.twins.storage import Call, MemoryAccount, Moment
+
+STEP = "step"
+"""What the write of a digest's step is called where processes are hit."""
 
 
 class StorageFaults:
@@ -59,12 +63,17 @@ class StorageFaults:
             self._promises.wrote(call.partition, call.operations)
         elif call.verb == "write" and call.store == names.SCHEDULES:
             self._promises.schedules.wrote(process, call.partition, call.operations)
+        elif call.verb == "write" and call.store == names.DIGESTS:
+            version_of = partial(self._account.table(call.store).version, call.partition)
+            self._promises.digests.wrote_items(call.partition, call.operations, version_of)
 
     async def _before(self, process: Process, call: Call) -> None:
         what = call.verb if not call.operations else f"write {' '.join(operation.key for operation in call.operations)}"
         self._trace.note(self._loop.time(), process.life.name, what, call.store)
         self._on_call(call.verb)
         await asyncio.sleep(self._storm.storage_seconds * (0.5 + self._dice.random()))
+        if self._storm.slow_steps and _is_step(call):
+            await asyncio.sleep(self._storm.slow_steps * self._dice.random())
         self._on_call(call.verb)
         now, storm, draw = self._loop.time(), self._storm, self._dice.random
         if call.operations:
@@ -88,7 +97,7 @@ class StorageFaults:
             self._fail(process, "write_late", call, StorageUnavailable("storage did not answer"))
 
     async def _after(self, process: Process, call: Call) -> None:
-        self._on_call(call.verb)
+        self._on_call(STEP if _is_step(call) else call.verb)
         now, storm, draw = self._loop.time(), self._storm, self._dice.random
         if now < storm.until and call.verb in ("write", "put"):
             if storm.answer_lost and draw() < storm.answer_lost:
@@ -123,3 +132,8 @@ class StorageFaults:
             process.harmed_at = max(process.harmed_at, self._loop.time())
 
         self._loop.create_task(write())
+
+
+def _is_step(call: Call) -> bool:
+    """Whether a digest's plan writes letters."""
+    return any(operation.key == "taken" for operation in call.operations)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from shared.graph.protocol import Response
 from shared.teams.answers import Verdict
 from tests.simulation.asks import Ask, AskedSchedule
+from tests.simulation.drops import Drop
 from tests.simulation.tenant import Tenant
 from tests.twins.graph import refusal
 
@@ -61,11 +62,12 @@ WISHES = (
     "installing",
     "directory",
     "moment",
+    *("digest", "item_removal"),
     *("schedule", "schedule_pause", "schedule_change", "schedule_run", "schedule_removal"),
 )
 """What callers wish for beside plain sending, counted where Herald agreed to it."""
-LEAVABLE = ("revisions", "time")
-"""What can be left out of storms: edits and recalls; moments and schedules."""
+LEAVABLE = ("revisions", "time", "digests")
+"""What can be left out of storms: edits and recalls; moments and schedules; digests."""
 EXCLUDED: frozenset[str] = frozenset()
 """What of it is left out while bugs of the product (tests/seeds) would hide all others."""
 
@@ -166,6 +168,14 @@ class Storm:
     """So many ticks are cut, or freeze, at one of their calls."""
     due_rows_lost: tuple[float, ...] = ()
     """When somebody removes a due row by hand."""
+    drops: tuple[Drop, ...] = ()
+    """What is dropped for the digest."""
+    slow_steps: float = 0.0
+    """Seconds that a step of a digest takes longer, at most."""
+    step_hits: int = 0
+    """So many processes are cut when they have just written a step of a digest."""
+    old_items_at: float | None = None
+    """When expired items are removed; None for when the storm is over."""
 
     @property
     def is_throttling(self) -> bool:

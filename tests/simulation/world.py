@@ -22,12 +22,14 @@ from tests.simulation.calling import Caller
 from tests.simulation.clients import Clients
 from tests.simulation.connector import StormConnector
 from tests.simulation.dice import seeded
+from tests.simulation.digest_promises import planned_people
 from tests.simulation.graph import StormGraph
 from tests.simulation.host import Host
 from tests.simulation.loop import LIFE, SeededLoop
 from tests.simulation.processes import Process
 from tests.simulation.promises import Promises, SeenBroadcast, end_faults
-from tests.simulation.storage_faults import StorageFaults
+from tests.simulation.services import Services
+from tests.simulation.storage_faults import STEP, StorageFaults
 from tests.simulation.storm import Storm
 from tests.simulation.tenant import Tenant, user_key
 from tests.simulation.ticks import Ticks
@@ -115,11 +117,13 @@ class World:
         )
         tenant = storm.tenant or Tenant()
         self.promises.installs.lag = storm.graph_lag
+        self.services = Services(storm, account=self.account, trace=self.trace, promises=self.promises, caller=caller)
         asks = [*storm.asks, *(asked.ask for asked in storm.schedules)]
+        asks += [drop.whom for drop in storm.drops if drop.whom is not None]
         self.promises.meant = {ask.key: meant_by(ask, tenant) for ask in asks}
         self._background: list[asyncio.Task[None]] = []
         self._callers: list[asyncio.Task[None]] = []
-        self._cuts, self._freezes = storm.cuts, storm.freezes
+        self._cuts, self._freezes, self._step_hits = storm.cuts, storm.freezes, storm.step_hits
         assert isinstance(self.loop, SeededLoop)
         broadcasts = len(storm.asks) + MOST_OCCURRENCES * len(storm.schedules)
         self.loop.most_steps = MOST_STEPS + MOST_STEPS_EACH * storm.installed * broadcasts
@@ -136,7 +140,8 @@ class World:
         if self.storm.schedules:
             background.append(asyncio.create_task(self.ticks.clean_up()))
             background += [asyncio.create_task(self.ticks.lose_due_row(at)) for at in self.storm.due_rows_lost]
-        self._callers += [asyncio.create_task(work) for work in self.clients.work() + self.authors.work()]
+        work = self.clients.work() + self.authors.work() + self.services.work()
+        self._callers += [asyncio.create_task(one) for one in work]
         main = asyncio.create_task(self._to_the_end())
         over = asyncio.create_task(self.over.wait())
         await asyncio.wait([main, over], return_when=asyncio.FIRST_COMPLETED)
@@ -158,6 +163,7 @@ class World:
             if self._is_finished():
                 break
             await asyncio.sleep(LOOK_SECONDS)
+        await self.services.tell_the_rest()
         # What a frozen process was given is put back, or done, once it goes on. Nudges for a moment come with it.
         frozen_until = max(process.life.frozen_until for process in self.processes)
         await asyncio.sleep(QUIET_SECONDS + max(0.0, max(frozen_until, storm.latest_moment) - self.loop.time()))
@@ -170,6 +176,7 @@ class World:
             all(task.done() for task in self._callers)
             and all(ask.key in seen for ask in self.storm.asks)
             and self.promises.schedules.is_at_rest()
+            and self.promises.digests.is_at_rest()
             and all(one.finished_at is not None and one.id not in still_open for one in seen.values())
         )
 
@@ -180,6 +187,8 @@ class World:
             if ask.key not in promises.by_key:
                 fail(f"{ask.key} was never accepted")
         for sentence in promises.schedules.faults():
+            fail(sentence)
+        for sentence in promises.digests.faults(self._wanted, self._perhaps):
             fail(sentence)
         for seen in promises.broadcasts.values():
             if seen.ask is None:
@@ -202,9 +211,9 @@ class World:
             fail(f"the Connector refused {throttled} calls, and no fault explains it")
 
     def _judge_one(self, ask: Ask, seen: SeenBroadcast) -> None:
-        wanted, perhaps = self._wanted(ask), self._perhaps(ask)
+        wanted, perhaps = planned_people(seen) if ask.digest else self._wanted(ask), self._perhaps(ask)
         cursor = self.account.table(names.BROADCASTS).rows(seen.id)["cursor"]
-        if seen.finished_at is not None and seen.stopped_at is None:
+        if seen.finished_at is not None and seen.stopped_at is None and not ask.digest:
             for sentence in told_faults(ask, self.promises.meant[ask.key], cursor):
                 self.promises.fail(sentence)
         if ask.mode is not Mode.DRY_RUN:
@@ -274,6 +283,9 @@ class World:
         weight = 3.0 if verb == "write" else 1.0
         if self.ticks.is_hit(process):
             self._cut(process, verb) if self.dice.random() < 0.6 else self._freeze(process, verb)
+        elif verb == STEP and self._step_hits and self.dice.random() < 0.5:
+            self._step_hits -= 1
+            self._cut(process, verb)
         elif self._cuts and self.dice.random() < storm.cut_chance * weight:
             self._cuts -= 1
             self._cut(process, verb)
@@ -348,10 +360,13 @@ class World:
         for _ in range(20):
             waiting = [task for task in everything if not task.done()]
             if not waiting:
-                return
+                break
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting, timeout=0.01)
+        # A generator that is closed leaves the one that it reads from to be closed in a moment.
+        await loop.shutdown_asyncgens()
+        await asyncio.sleep(0.01)
 
 
 @contextmanager

@@ -158,6 +158,10 @@ class MemoryTable:
         held = self._partition(partition)
         return {key: dict(held.rows[key].values) for key in held.keys}
 
+    def version(self, partition: str, key: str) -> str:
+        """The ETag of a row that stands, for assertions."""
+        return self._partition(partition).rows[key].etag
+
     async def _ask(
         self,
         moment: Moment,
