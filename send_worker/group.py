@@ -104,7 +104,7 @@ class GroupPoster:
         broadcast_id = self._claim.broadcast.id
         if self._claim.deliveries.is_sent(position):
             return not await self._heads.is_held(broadcast_id)
-        return not await self._heads.is_stopped(broadcast_id)
+        return await self._heads.may_post(broadcast_id)
 
     async def _post_one(self, group: Group, position: int) -> None:
         if self._claim.is_overdue:
@@ -201,7 +201,7 @@ class GroupPoster:
         )
 
     async def _may_go_on(self) -> bool:
-        return not await self._heads.is_stopped(self._claim.broadcast.id)
+        return await self._heads.may_post(self._claim.broadcast.id)
 
     async def _count_throttled(self, group: Group, retry_after: float) -> None:
         group.throttled += 1

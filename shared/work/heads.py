@@ -74,6 +74,15 @@ class Heads:
         """Whether no further intent may be written: held, cancelled, expired, or in an expiry's last five seconds."""
         return await self.is_held(broadcast_id) or await self.is_over(broadcast_id)
 
+    async def may_post(self, broadcast_id: str) -> bool:
+        """Whether a message may still be posted for which the intent was written a while ago.
+
+        Not where storage is away since: nobody could know of a pause.
+        """
+        is_stopped = await self.is_stopped(broadcast_id)
+        known = self._heads.get(broadcast_id)
+        return not is_stopped and known is not None and monotonic() - known[0] <= FRESH_SECONDS
+
     async def is_over(self, broadcast_id: str) -> bool:
         """Whether nothing will be sent any more, also not later: cancelled, expired, or about to expire."""
         broadcast = await self.head(broadcast_id)
