@@ -18,7 +18,7 @@ import orjson
 
 from shared.acceptance import Acceptance
 from shared.domain.ids import occurrence_key
-from shared.domain.schedules import MOST_CAUGHT_UP, MOST_LATEST, due_anew, due_by
+from shared.domain.schedules import MOST_CAUGHT_UP, MOST_LATEST, due_anew, due_by, is_held_back
 from shared.errors import Fault, InvalidRequest, KeyReused, RowConflict, ScheduleNotFound, StorageError
 from shared.ports import Clock
 from shared.schedule_requests import next_of, occurrence_request, timetable_of
@@ -132,6 +132,9 @@ class DueSchedules:
             await self._send(schedule, schedule.last)
         timetable, now = timetable_of(schedule, calendar), _moment(self._clock.now())
         due = due_anew(timetable, _moment(at))
+        if due is not None and is_held_back(timetable, since=due, now=now):
+            # Its due row stays, and each tick looks again.
+            return None
         runs = due_by(timetable, since=due, now=now) if due is not None else ()
         if runs and runs[0] == _moment(at):
             following = next_of(schedule, calendar, after=at)

@@ -107,13 +107,28 @@ def due_by(timetable: Timetable, *, since: datetime, now: datetime) -> tuple[dat
     """Which occurrences are to run now, in order: of `since`, the earliest that did not run, and of those after it.
 
     Those on time run in any case. Of those that were missed `run_once` makes up for the latest, where none is on time.
+    While the schedule is closed none is made up for: they wait (`is_held_back`), or are dropped.
     """
     on_time = _between(timetable, now - timetable.grace, now, since=since)
+    if _is_closed(timetable, now):
+        return () if is_held_back(timetable, since=since, now=now) else on_time
     if timetable.if_missed is IfMissed.RUN_ALL:
         return _latest(timetable, since=since, now=now, most=MOST_CAUGHT_UP)
     if on_time or timetable.if_missed is IfMissed.SKIP:
         return on_time
     return _latest(timetable, since=since, now=now, most=1)
+
+
+def is_held_back(timetable: Timetable, *, since: datetime, now: datetime) -> bool:
+    """Whether what was missed from `since` on waits to be made up for until the schedule opens again.
+
+    With `run_all` what is on time waits behind it, so that all come in order.
+    """
+    if not _is_closed(timetable, now) or timetable.if_closed is IfClosed.DROP or since >= now - timetable.grace:
+        return False
+    if timetable.if_missed is IfMissed.RUN_ONCE:
+        return not _between(timetable, now - timetable.grace, now, since=since)
+    return timetable.if_missed is IfMissed.RUN_ALL
 
 
 def timetable_faults(timetable: Timetable, *, now: datetime) -> list[Fault]:
@@ -135,6 +150,11 @@ def _why_never(timetable: Timetable) -> str:
     if timetable.starts_at is not None or timetable.ends_at is not None:
         return "no occurrence comes between starts_at and ends_at: look at the dates and at this expression"
     return "this never comes: all of it lies in quiet hours, on days off or on exceptions; move it, or have it wait"
+
+
+def _is_closed(timetable: Timetable, now: datetime) -> bool:
+    """Whether nothing is made up for now. On each recipient's own clock there is no one time for all to be closed."""
+    return not timetable.is_on_own_clocks and timetable.opening(now) != now
 
 
 def _first_due(timetable: Timetable, instant: datetime, *, came_after: datetime) -> datetime | None:

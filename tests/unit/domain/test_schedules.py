@@ -16,6 +16,7 @@ from shared.domain.schedules import (
     Timetable,
     due_anew,
     due_by,
+    is_held_back,
     next_after,
     occurrences_after,
     timetable_faults,
@@ -206,6 +207,44 @@ def test_a_downtime_of_a_year_is_not_walked_through(monkeypatch: pytest.MonkeyPa
 
     assert told(due) == ["01-01T09:00"]
     assert asked < 20
+
+
+AFTER_WORK = QuietHours(begins=time(18), ends=time(8))
+EVENING, MORNING = "2026-06-01T20:00", "2026-06-02T08:00"
+
+
+@pytest.mark.parametrize(
+    ("cron", "changes", "since", "now", "expected"),
+    [
+        # Missed, and closed by now: it waits until the schedule opens, or is dropped.
+        ("0 9 * * *", {}, "06-01T09:00", EVENING, None),
+        ("0 9 * * *", {}, "06-01T09:00", MORNING, ["06-01T09:00"]),
+        ("0 9 * * *", {"if_closed": IfClosed.DROP}, "06-01T09:00", EVENING, []),
+        ("0 9 * * *", {"if_closed": IfClosed.DROP}, "06-01T09:00", MORNING, ["06-01T09:00"]),
+        ("0 9 * * *", {"working_days": frozenset({1})}, "06-01T09:00", "2026-06-01T12:00", None),
+        ("0 9 * * *", {"exceptions": frozenset({date(2026, 6, 2)})}, "06-01T09:00", "2026-06-02T12:00", None),
+        # What nobody makes up for waits for nothing.
+        ("0 9 * * *", {"if_missed": IfMissed.SKIP}, "06-01T09:00", EVENING, []),
+        # On time, though it has closed since.
+        ("58 17 * * *", {}, "06-01T17:58", "2026-06-01T18:01", ["06-01T17:58"]),
+        ("58 17 * * *", {"if_closed": IfClosed.DROP}, "06-01T17:58", "2026-06-01T18:01", ["06-01T17:58"]),
+        ("58 17 * * *", {"if_missed": IfMissed.RUN_ALL}, "06-01T17:58", "2026-06-01T18:01", ["06-01T17:58"]),
+        ("58 17 * * *", {}, "06-01T17:58", "2026-06-01T18:04", None),
+        # It stands for what was missed, or waits behind it where each is to come.
+        ("58 * * * *", {}, "06-01T15:58", "2026-06-01T18:01", ["06-01T17:58"]),
+        ("58 * * * *", {"if_missed": IfMissed.RUN_ALL}, "06-01T15:58", "2026-06-01T18:01", None),
+        # What waited for the opening itself stands for what was missed as well.
+        ("0 * * * *", {}, "06-01T17:00", MORNING, ["06-02T08:00"]),
+        ("0 * * * *", {"if_missed": IfMissed.RUN_ALL}, "06-01T17:00", MORNING, ["06-01T17:00", "06-02T08:00"]),
+    ],
+)
+def test_what_was_missed_is_not_made_up_for_while_the_schedule_is_closed(
+    cron: str, changes: dict[str, Any], since: str, now: str, expected: list[str] | None
+) -> None:
+    timetable = a_timetable(cron, quiet_hours=AFTER_WORK, **changes)
+
+    assert is_held_back(timetable, since=local(f"2026-{since}"), now=local(now)) == (expected is None)
+    assert told(due_by(timetable, since=local(f"2026-{since}"), now=local(now))) == (expected or [])
 
 
 # What was reckoned by one calendar and is due by another. 2026-06-01 is a Monday.

@@ -95,6 +95,15 @@ def test_an_occurrence_is_on_time_until_the_first_clock_has_shown_its_time_for_a
     assert due_by(timetable, since=due, now=due + SPLIT_AHEAD + GRACE + timedelta(seconds=1)) == ()
 
 
+def test_on_own_clocks_what_was_missed_is_made_up_for_whatever_the_hour() -> None:
+    timetable = on_own_clocks("0 9 * * *", quiet_hours=QuietHours(begins=time(18), ends=time(8)))
+    due = next_after(timetable, BEGIN)
+    assert due is not None
+
+    for hours in range(3, 24):
+        assert due_by(timetable, since=due, now=due + timedelta(hours=hours)) == (due,)
+
+
 def test_other_schedules_have_no_local_time() -> None:
     timetable = Timetable(cron="0 9 * * *", zone=ZoneInfo("Europe/Berlin"))
 

@@ -456,6 +456,65 @@ async def test_ten_due_schedules_among_ten_thousand_cost_tens_of_rows() -> None:
     assert calls == {"scan": 1, "get": 31, "write": 30}
 
 
+BY_DAY = {**DAILY, "quiet_hours": {"from": "18:00", "to": "08:00"}}
+EVENING, MORNING = NINE + 11 * HOUR, NINE + 23 * HOUR
+
+
+async def test_what_was_missed_waits_until_the_schedule_opens() -> None:
+    desk = Desk()
+    await desk.schedule(timetable=BY_DAY)
+
+    for at in (EVENING, EVENING + 60, EVENING + STRAY_SECONDS + 60, MORNING - 60):
+        await desk.tick(at)
+        await desk.look_for_lost()
+        assert desk.ran()
+        assert desk.due() == [NINE]
+    await desk.tick(MORNING)
+    await desk.tick(MORNING + 60)
+
+    assert desk.ran(NINE)
+    assert desk.due() == [NINE + DAY]
+
+
+async def test_what_was_missed_is_dropped_while_it_is_closed_where_the_schedule_says_so() -> None:
+    desk = Desk()
+    await desk.schedule(timetable={**BY_DAY, "if_closed": "drop"})
+
+    for at in (EVENING, EVENING + 60, MORNING):
+        await desk.tick(at)
+
+    assert desk.ran()
+    assert desk.due() == [NINE + DAY]
+
+
+async def test_a_tenants_calendar_holds_back_what_was_missed() -> None:
+    desk = Desk()
+    await desk.schedule()
+    await desk.put_calendar(quiet_hours={"from": "18:00", "to": "08:00"})
+
+    await desk.tick(EVENING)
+    assert desk.ran()
+    await desk.tick(MORNING)
+
+    assert desk.ran(NINE)
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_a_tick_that_is_killed_anywhere_as_the_schedule_opens_loses_and_doubles_nothing(moment: Moment) -> None:
+    async def prepare(desk: Desk) -> None:
+        await desk.schedule(timetable={**BY_DAY, "cron": "0 9,15 * * *", "if_missed": "run_all"})
+        await asyncio.gather(desk.tick(EVENING), desk.tick(EVENING))
+        assert desk.ran()
+
+    async def check(desk: Desk) -> None:
+        assert desk.ran(NINE, NINE + 6 * HOUR)
+        assert desk.due() == [NINE + DAY]
+
+    calls = await broken_off_everywhere(prepare, check, moment, MORNING)
+
+    assert calls > 15
+
+
 CLOSED_UNTIL_TEN = {"quiet_hours": {"from": "08:00", "to": "10:00"}}
 
 
