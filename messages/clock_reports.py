@@ -30,7 +30,8 @@ def describe_clock(
     """The local time of a parent and its moments, with the `states` of its children by id; None for all others."""
     if parent.own_clock is None:
         return None
-    yet = BroadcastState.SCHEDULED if parent.stopped_at(now) is None else BroadcastState.CANCELLED
+    is_over = parent.stopped_at(now) is not None or parent.finished_at is not None
+    yet = BroadcastState.CANCELLED if is_over else BroadcastState.SCHEDULED
     return {
         "at": parent.own_clock.at.isoformat(),
         "default_zone": parent.own_clock.default_zone,

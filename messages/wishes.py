@@ -14,6 +14,7 @@ from messages.reports import Reports
 from shared.acceptance import Acceptance, encode
 from shared.audience_contract import FinalState
 from shared.audience_requests import derived
+from shared.contract import Key
 from shared.domain.audience import Audience
 from shared.domain.broadcasts import Broadcast, BroadcastState, PauseReason
 from shared.domain.modes import SILENT
@@ -37,7 +38,7 @@ class RetryBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    key: Key = None
     states: list[FinalState] | None = None
     reasons: list[Annotated[Reason, Field(strict=False)]] | None = None
 

@@ -96,7 +96,7 @@ class Children:
         try:
             accepted = await self._acceptance.accept(request)
         except (InvalidRequest, KeyReused) as error:
-            # Only a caller who took the child's own key can bring this about.
+            # Only a caller who took the child's own key can bring this about, when keys of Herald's own could be taken.
             log_event(logger, "child_refused", level=logging.ERROR, broadcast=parent.id, cause=str(error))
             return
         log_event(logger, "child_made", broadcast=parent.id, child=accepted.broadcast_id, at=moment.at)

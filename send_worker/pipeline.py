@@ -90,7 +90,7 @@ def build_pipeline(app: App) -> Pipeline:
                 store,
                 directory=app.directory,
                 digesting=digesting,
-                family_ends=FamilyEnds(store, app.families, steps=steps, clock=clock),
+                family_ends=FamilyEnds(store, app.families, directory=app.directory, steps=steps, clock=clock),
                 nudging=app.nudging,
                 clock=clock,
             ),

@@ -15,9 +15,11 @@ from shared.domain.modes import Mode
 from shared.field_rules import (
     DURATION,
     GUID_PATTERN,
+    KEY_PATTERN,
     LONGEST_KEY,
     LONGEST_SUMMARY,
     MOST_RAMP,
+    idempotency_key,
     life_span,
     moment,
     optional,
@@ -30,7 +32,13 @@ from shared.field_rules import (
 Version = Annotated[Literal[1], Field(description="The version of this contract.")]
 Key = Annotated[
     str | None,
-    Field(min_length=1, max_length=LONGEST_KEY, description="The idempotency key: one key is one broadcast."),
+    Field(
+        min_length=1,
+        max_length=LONGEST_KEY,
+        description="The idempotency key: one key is one broadcast.",
+        json_schema_extra={"pattern": KEY_PATTERN},
+    ),
+    AfterValidator(optional(idempotency_key)),
 ]
 TenantId = Annotated[
     str | None,

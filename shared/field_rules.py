@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pydantic_core import PydanticCustomError
 
+from shared.domain.ids import OWN_KEYS
 from shared.domain.local_time import UnknownZone, zone_named
 from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, is_group_id
 
@@ -18,6 +19,7 @@ NO_DEFAULT_ZONE = (
 )
 NO_RAMP = "one wait for all does not fit a moment on each recipient's own clock: leave one of the two out"
 LONGEST_KEY = 200
+KEY_PATTERN = f"^(?!{'|'.join(OWN_KEYS)})"
 LONGEST_SUMMARY = 500
 LONGEST_CHANNEL_NAME = 200
 MOST_IDS = 1_000
@@ -38,6 +40,13 @@ DURATION = re.compile(
 def wrong(detail: str) -> PydanticCustomError:
     """An error whose message is for people as it stands."""
     return PydanticCustomError("herald", "{detail}", {"detail": detail})
+
+
+def idempotency_key(value: str) -> str:
+    """A caller's own name for a request."""
+    if (taken := next((one for one in OWN_KEYS if value.startswith(one)), None)) is not None:
+        raise wrong(f"keys that begin with {taken} are Herald's own: begin yours with something else")
+    return value
 
 
 NAME_REFUSED = (

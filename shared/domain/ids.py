@@ -7,6 +7,9 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 CHANCE = 10
 """So many characters at the end of a broadcast's id are chance."""
 _LATEST_MS = 10**13 - 1
+_SCHEDULE, _CLOCK = "schedule!", "clock!"
+OWN_KEYS = (_SCHEDULE, _CLOCK)
+"""How the keys begin that Herald gives itself. No caller may take one of them."""
 
 
 def broadcast_id(*, now: float, randomness: bytes) -> str:
@@ -23,7 +26,7 @@ def occurrence_id(*, schedule: str, at: float) -> str:
 def occurrence_key(*, schedule: str, at: float) -> str:
     """The idempotency key of the broadcast of a schedule's occurrence."""
     instant = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return f"schedule!{schedule}!{instant.removesuffix('+00:00')}Z"
+    return f"{_SCHEDULE}{schedule}!{instant.removesuffix('+00:00')}Z"
 
 
 def child_id(*, parent: str, at: int) -> str:
@@ -33,7 +36,7 @@ def child_id(*, parent: str, at: int) -> str:
 
 def child_key(*, parent: str, at: int) -> str:
     """The idempotency key of a parent's child."""
-    return f"clock!{parent}!{datetime.fromtimestamp(at, UTC).isoformat().removesuffix('+00:00')}Z"
+    return f"{_CLOCK}{parent}!{datetime.fromtimestamp(at, UTC).isoformat().removesuffix('+00:00')}Z"
 
 
 def schedule_id(*, tenant: str, key: str) -> str:

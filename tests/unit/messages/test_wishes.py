@@ -319,6 +319,7 @@ async def test_a_retry_has_the_newest_words(desk: Desk, recalled: bool) -> None:
         ({"reasons": ["not_installed", "bad luck"]}, ["/reasons/1"]),
         ({"states": ["sent"], "key": ""}, ["/key"]),
         ({"states": ["sent"], "key": "k" * 201}, ["/key"]),
+        ({"states": ["sent"], "key": "clock!0!2026-06-01T07:00:00Z"}, ["/key"]),
         ({"states": ["sent"], "content": {"text": "Hello"}}, ["/content"]),
         ({"state": ["sent"], "reasons": [7]}, ["/reasons/0", "/state"]),
     ],

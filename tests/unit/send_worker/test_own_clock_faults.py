@@ -15,7 +15,7 @@ from messages import parts
 from send_worker.children import CHILD_AHEAD
 from send_worker.pipeline import build_pipeline, build_retention
 from shared.domain.broadcasts import PauseReason
-from shared.domain.ids import child_id
+from shared.domain.ids import child_id, child_key
 from shared.domain.own_clocks import unpack_moments
 from shared.envelopes import Nudge, pack_nudge
 from shared.errors import StorageUnavailable
@@ -23,6 +23,7 @@ from shared.storage import names
 from tests.twins.own_clock import (
     BERLIN,
     HOUR,
+    LONDON,
     NEAR,
     NOON,
     URL,
@@ -345,6 +346,24 @@ def test_a_wish_that_is_passed_on_late_does_not_undo_the_one_after_it() -> None:
         await task
 
         assert (await world.app().broadcasts.head(child)).paused is PauseReason.BY_REQUEST
+
+    in_a_world(scenario)
+
+
+def test_a_moment_whose_child_is_refused_holds_nobody_else_up_and_its_people_count_as_cancelled() -> None:
+    async def scenario(world: World) -> None:
+        await settle_in(world, spread(9, NEAR))
+        world.start()
+        parent = await accept(world, NOON)
+        # A version of before took any key.
+        await world.accept(users=[0], key=child_key(parent=parent, at=int(LONDON)))
+
+        await world.finished(parent, within=10 * HOUR)
+
+        report = await world.report(parent)
+        assert (report["state"], report["counts"]["sent"], report["counts"]["cancelled"]) == ("finished", 6, 3)
+        assert [one["state"] for one in report["clock"]["moments"]] == ["finished", "cancelled", "finished"]
+        assert await world.app().directory.open_broadcasts() == []
 
     in_a_world(scenario)
 

@@ -95,6 +95,9 @@ FAULTS = [
     ({"key": ""}, "/key", "not be empty", KNOWN_TO_SCHEMA),
     # A key that is too long.
     ({"key": "k" * 201}, "/key", "at most 200 characters", KNOWN_TO_SCHEMA),
+    # Keys of schedules' occurrences and of children.
+    ({"key": "schedule!0!2026-06-01T07:00:00.000Z"}, "/key", "begin with schedule! are Herald's own", KNOWN_TO_SCHEMA),
+    ({"key": "clock!0!2026-06-01T07:00:00Z"}, "/key", "begin with clock! are Herald's own", KNOWN_TO_SCHEMA),
     # A key that is a number.
     ({"key": 7}, "/key", "must be a string", KNOWN_TO_SCHEMA),
     # A tenant by its domain.
