@@ -9,8 +9,10 @@ from pydantic_core import PydanticCustomError
 from shared.domain.ids import OWN_KEYS
 from shared.domain.local_time import UnknownZone, zone_named
 from shared.domain.recipients import OBJECT_ID, PERSON_NAME, THREAD_ID, is_group_id
+from shared.domain.schedules import LATEST
 
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
+EARLIEST_YEAR = 2000
 RECIPIENT_ZONE = "recipient"
 """In the place of a zone: each recipient's own."""
 NO_DEFAULT_ZONE = (
@@ -158,8 +160,16 @@ def spoken_text(value: str) -> str:
 
 def moment(value: str) -> str:
     """A date with a time of day, with or without an offset."""
-    if read_moment(value) is None:
+    at = read_moment(value)
+    if at is None:
         raise wrong("this must be a date and a time of day, such as 2026-11-23T09:00 or 2026-11-23T09:00+01:00")
+    return in_reach(value, at)
+
+
+def in_reach(value: str, at: datetime) -> str:
+    """A moment that every zone has, and every row's key."""
+    if not EARLIEST_YEAR <= at.year < LATEST.year:
+        raise wrong(f"this must lie between the years {EARLIEST_YEAR} and {LATEST.year}")
     return value
 
 

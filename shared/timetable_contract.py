@@ -13,9 +13,9 @@ from shared.domain.cron import BadExpression, check_expression
 from shared.domain.local_time import instant_of, zone_named
 from shared.domain.opening_times import IfClosed
 from shared.domain.own_clocks import SPLIT_CLOCK
-from shared.domain.schedules import LATEST, IfMissed, Timetable
+from shared.domain.schedules import IfMissed, Timetable
 from shared.errors import Fault
-from shared.field_rules import RECIPIENT_ZONE, optional, read_moment, send_zone, wrong, zone_name
+from shared.field_rules import RECIPIENT_ZONE, in_reach, optional, read_moment, send_zone, wrong, zone_name
 
 
 def _cron(value: str) -> str:
@@ -34,14 +34,12 @@ def _instant(value: str) -> str:
     at = read_moment(value)
     if at is None or at.tzinfo is None:
         raise wrong(_OFFSET)
-    if not 2000 <= at.year < LATEST.year:
-        raise wrong(f"this must lie between the years 2000 and {LATEST.year}")
-    return value
+    return in_reach(value, at)
 
 
 def _bound(value: str) -> str:
     at = read_moment(value)
-    return value if at is not None and at.tzinfo is None and 2000 <= at.year < LATEST.year else _instant(value)
+    return in_reach(value, at) if at is not None and at.tzinfo is None else _instant(value)
 
 
 Instant = Annotated[str | None, AfterValidator(optional(_instant))]

@@ -38,6 +38,10 @@ FAULTS = [
     ({"send": {"at": "tomorrow"}}, "/send/at", "such as 2026-11-23T09:00", not KNOWN_TO_SCHEMA),
     # A day that no calendar has.
     ({"send": {"at": "2026-02-30T09:00", "zone": "Europe/Paris"}}, "/send/at", "a date", not KNOWN_TO_SCHEMA),
+    # Moments that not every zone has, or no key has room for.
+    ({"send": {"at": "0001-01-01T00:00", "zone": "Asia/Tokyo"}}, "/send/at", "2000 and 2200", not KNOWN_TO_SCHEMA),
+    ({"send": {"at": "9999-12-31T23:59", "zone": "America/Lima"}}, "/send/at", "2000 and 2200", not KNOWN_TO_SCHEMA),
+    ({"send": {"at": "2200-01-01T00:00Z"}}, "/send/at", "2000 and 2200", not KNOWN_TO_SCHEMA),
     # A local time, and nobody knows where.
     ({"send": {"at": "2026-11-23T09:00"}}, "/send/at", "in which zone is this?", not KNOWN_TO_SCHEMA),
     # Two offsets, which may contradict each other.
