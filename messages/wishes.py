@@ -88,6 +88,8 @@ class Wishes:
             status = HTTPStatus.ACCEPTED
         if broadcast.own_clock is not None and await self._passing_on.resume(broadcast_id):
             status = HTTPStatus.ACCEPTED
+        # A pause that came meanwhile may have been undone here.
+        await self._pass_on(broadcast)
         return await self._answer(status, broadcast_id, url)
 
     async def retry(self, broadcast_id: str, body: bytes, *, key_header: str | None, url: str) -> Answer:

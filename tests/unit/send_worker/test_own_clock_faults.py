@@ -350,6 +350,37 @@ def test_a_wish_that_is_passed_on_late_does_not_undo_the_one_after_it() -> None:
     in_a_world(scenario)
 
 
+def test_a_resume_that_comes_late_does_not_undo_the_pause_after_it() -> None:
+    async def scenario(world: World) -> None:
+        await settle_in(world, spread(9, NEAR))
+        world.start()
+        parent = await accept(world, NOON)
+        await until(BERLIN - 600)
+        [child] = await children(world, parent)
+        await wish(world, "pause", parent)
+        is_frozen, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def hook(call: Call) -> None:
+            await asyncio.sleep(0)
+            is_childs = call.partition == child and any(one.key == "head" for one in call.operations)
+            if asyncio.current_task() is task and call.moment is Moment.BEFORE and is_childs:
+                is_frozen.set()
+                await goes_on.wait()
+
+        task = asyncio.create_task(wish(world, "resume", parent))
+        world.account.use_hook(hook)
+        await is_frozen.wait()
+        await wish(world, "pause", parent)
+        goes_on.set()
+        await task
+        world.account.use_hook(yielding)
+
+        assert (await world.app().broadcasts.head(parent)).paused is PauseReason.BY_REQUEST
+        assert (await world.app().broadcasts.head(child)).paused is PauseReason.BY_REQUEST
+
+    in_a_world(scenario)
+
+
 def test_a_moment_whose_child_is_refused_holds_nobody_else_up_and_its_people_count_as_cancelled() -> None:
     async def scenario(world: World) -> None:
         await settle_in(world, spread(9, NEAR))
