@@ -40,7 +40,7 @@ from shared.telemetry import log_event
 MOST_SHARED = 200
 """Items for audiences that one digest takes up; further ones wait for the next."""
 PATIENCE_SECONDS = 3_600.0
-"""So long after it was accepted a digest waits for an audience that cannot be read; all later ones wait with it."""
+"""So long after its plan was due a digest waits for an audience that cannot be read; all later ones wait with it."""
 TURN_SECONDS = 10.0
 """So long a digest's plan rests while another one's takes items."""
 
@@ -146,7 +146,7 @@ class Digesting:
         cursor = replace(cursor, unknown_groups="", unknown_rosters="", unknown_exceptions="")
         if cursor.phase is Phase.EMIT:
             return replace(cursor, phase=Phase.COLLECT)
-        is_late = self._clock.now() > broadcast.began_at + PATIENCE_SECONDS
+        is_late = self._clock.now() > max(broadcast.accepted_at, broadcast.plan_at) + PATIENCE_SECONDS
         is_set_aside = cursor.waits_for in (Wait.EXCEPTION, Wait.CONSENT) or (bool(cursor.waits_for) and is_late)
         if cursor.phase is not Phase.FINISHED and not is_set_aside:
             return cursor
@@ -242,6 +242,10 @@ class Digesting:
             return True
         if cursor.is_finished:
             await self.settle_ended(other)
+        elif other.own_clock is not None and cursor.phase is Phase.EMIT:
+            # A parent takes items for audiences alone, and names all of them before it is split, which may take hours.
+            await self.settle(other, cursor)
+            return True
         return cursor.is_finished
 
     def _tell_aside(self, broadcast: Broadcast, *, item: str, reason: str) -> None:

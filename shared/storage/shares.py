@@ -20,31 +20,37 @@ class Shares:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def page(self, shared: Shared, *, kind: str, token: str) -> Page:
-        """Some recipients of an instant from `token` on; `kind` is `user` for people, `text` for all else."""
+    async def page(self, shared: Shared, *, kind: str = "", token: str) -> Page:
+        """Some recipients of an instant from `token` on; `kind` is `user` for people, `text` for all else.
+
+        Without it both are meant.
+        """
         prefix = share_key(shared.at)
         start = f"{token}\x20" if token else prefix
         rows = self._table.scan(shared.parent, start=start, end=prefix + AFTER, limit=MOST_ROWS)
         keys, last, read = list[str](), "", 0
         async for row in rows:
             found, part = codec.unpack_run(row.values)
-            if found == kind:
+            if kind in ("", found):
                 keys += part
             last, read = row.key, read + 1
         return Page(keys=keys, token=last if read == MOST_ROWS else "")
 
     async def people(self, shared: Shared) -> AsyncIterator[str]:
-        """Yield the people of an instant in the order in which the split found them."""
+        """Yield the people of an instant in the order in which the split of a digest found them, that of their keys."""
         token, is_last = "", False
         while not is_last:
-            page = await self.page(shared, kind="user", token=token)
+            page = await self.page(shared, token=token)
             for key in page.keys:
                 yield key
             token, is_last = page.token, not page.token
 
 
 def share_rows(shares: Mapping[int, Sequence[str]], *, first: int) -> list[Operation]:
-    """The rows of keys by instant, numbered from `first` on: people apart from all else, packed as runs are."""
+    """The rows of keys by instant, numbered from `first` on: people apart from all else, packed as runs are.
+
+    People come last, as their keys do behind names that nobody has.
+    """
     rows = list[Operation]()
     for at, keys in shares.items():
         for kind, some in _by_kind(keys):
@@ -56,4 +62,4 @@ def share_rows(shares: Mapping[int, Sequence[str]], *, first: int) -> list[Opera
 def _by_kind(keys: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
     people = [key for key in keys if key.startswith(_USERS)]
     others = [key for key in keys if not key.startswith(_USERS)]
-    return [(kind, some) for kind, some in (("user", people), ("text", others)) if some]
+    return [(kind, some) for kind, some in (("text", others), ("user", people)) if some]

@@ -17,6 +17,8 @@ from shared.errors import StorageUnavailable
 from shared.storage import names
 from shared.storage.rows import upsert
 from tests.twins.digests import DIGEST, drop, tell, told, waiting
+from tests.twins.directory import MemoryDirectory
+from tests.twins.graph import MemoryGraph, refusal
 from tests.twins.storage import Breaking, Moment, yielding
 from tests.twins.world import EPOCH, SERVICE_URL, TENANT, World, in_a_world, object_id
 
@@ -92,6 +94,21 @@ def test_everybody_is_told_at_midnight_what_gathered_by_then_and_each_item_once(
     in_a_world(scenario)
 
 
+def test_a_person_of_an_audience_whom_nobody_knows_is_told_as_not_found() -> None:
+    async def scenario(world: World) -> None:
+        await install(world, 8)
+        world.start()
+        people = [*(object_id(number) for number in range(8)), "nobody@contoso.com"]
+        await drop(world, "For some", audience={"users": people})
+        parent = await tell(world, own_clock=own_clock())
+        await world.finished(parent, within=12 * HOUR)
+
+        report = await world.report(parent)
+        assert (report["counts"]["sent"], report["reasons"]) == (8, {"user_not_found": 1})
+
+    in_a_world(scenario, graph=MemoryDirectory([]))
+
+
 def test_the_next_one_tells_what_was_left() -> None:
     async def scenario(world: World) -> None:
         await install(world, 8)
@@ -147,6 +164,40 @@ def test_a_digest_on_own_clocks_that_breaks_off_at_any_call_tells_each_item_once
         assert number > 100
 
     in_a_world(scenario)
+
+
+def test_the_split_of_the_next_one_keeps_nobody_from_being_told_in_time() -> None:
+    async def scenario(world: World) -> None:
+        assert world.graph is not None
+        away = EPOCH + at(0) - 600
+        world.graph.rule = lambda *_: refusal(503, "ServiceUnavailable") if world.app().clock.now() > away else None
+        await install(world, 9)
+        world.start()
+        await drop(world, "First for all", audience={"everyone": "installed"})
+        first = await tell(world, key="first", own_clock=own_clock())
+        await until(world, at(0) - 300)
+        # Its split asks for the zone of a ninth person, and waits for two hours.
+        reference = Reference(conversation="a:8", service_url=SERVICE_URL, member="29:8")
+        await world.account.table(names.CONVERSATIONS).write(TENANT, [upsert(person(8), values_of(reference))])
+        await drop(world, "Second for all", audience={"everyone": "installed"})
+        later = OwnClock(at=MIDNIGHT + timedelta(hours=2), default_zone="Asia/Tokyo")
+        second = await tell(world, key="second", own_clock=later)
+        await until(world, at(1) + 60)
+        in_time, waits_for = dict(world.connector.received), (await world.report(second))["plan_waits_for"]
+        for parent in (first, second):
+            await world.finished(parent, within=14 * HOUR)
+
+        assert waits_for == "directory"
+        assert in_time == {f"a:{number}": 1 for number in (0, 1, 4, 5, 8)}
+        children = [one["broadcast"] for parent in (first, second) for one in await children_of(world, parent)]
+        assert await told(world, *children) == {
+            (person(number), title): 1 for number in range(9) for title in ("First for all", "Second for all")
+        }
+        assert await waiting(world) == []
+
+    graph = MemoryGraph()
+    graph.mailbox_zones = {object_id(9): "Asia/Tokyo"}
+    in_a_world(scenario, graph=graph)
 
 
 def test_a_digest_that_is_cancelled_between_its_moments_leaves_the_others_items_of_their_own() -> None:
