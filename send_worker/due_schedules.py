@@ -8,6 +8,7 @@ move). So two ticks at once, and one that follows one that died, make the same b
 
 import asyncio
 import logging
+import math
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -28,7 +29,9 @@ from shared.storage.schedules import Due, Schedule, Schedules
 from shared.telemetry import log_event
 
 MOST_DUE = 1_000
-"""Due rows that one tick looks at, a page of them; the next tick goes on."""
+"""Due rows that one tick acts on, a page of them or a few more; the next tick goes on."""
+HELD_BACK = math.inf
+"""In the place of an instant: nothing of a schedule is looked at before it opens."""
 AT_ONCE = 8
 """Schedules that are looked at side by side."""
 STRAY_SECONDS = 600.0
@@ -62,31 +65,49 @@ class DueSchedules:
         self._takes_names = takes_names
 
     async def run(self) -> None:
-        """Run every occurrence that is due, each schedule's in order. What storage fails is left to the next tick."""
-        try:
-            rows = await self._schedules.due(self._clock.now(), limit=MOST_DUE)
-            tenants = dict.fromkeys(row.tenant for row in rows)
-            calendars = {tenant: await self._calendars.document(tenant) for tenant in tenants}
-        except StorageError as error:
-            log_event(logger, "schedules_failed", level=logging.WARNING, cause=type(error).__name__)
-            return
+        """Run every occurrence that is due, each schedule's in order. What storage fails is left to the next tick.
+
+        Rows that stay as they are, since their schedules are closed, keep nobody behind them waiting.
+        """
+        after, ran = None, 0
+        while ran < MOST_DUE:
+            try:
+                rows = await self._schedules.due(self._clock.now(), limit=MOST_DUE, after=after)
+                tenants = dict.fromkeys(row.tenant for row in rows)
+                calendars = {tenant: await self._calendars.document(tenant) for tenant in tenants}
+            except StorageError as error:
+                log_event(logger, "schedules_failed", level=logging.WARNING, cause=type(error).__name__)
+                return
+            ran += await self._look_at_all(rows, calendars)
+            if len(rows) < MOST_DUE:
+                return
+            after = rows[-1]
+
+    async def _look_at_all(self, rows: list[Due], calendars: Mapping[str, Mapping[str, Any]]) -> int:
+        """Look at a page of due rows; how many of them do not stay as they are."""
         by_schedule: dict[tuple[str, str], list[Due]] = {}
         for row in rows:
             by_schedule.setdefault((row.tenant, row.schedule), []).append(row)
         waiting = list(reversed(by_schedule.values()))
 
-        async def look() -> None:
+        async def look() -> int:
+            ran = 0
             while waiting:
                 due = waiting.pop()
-                await self._look_at(due, calendars[due[0].tenant])
+                ran += await self._look_at(due, calendars[due[0].tenant])
+            return ran
 
-        await asyncio.gather(*(look() for _ in range(AT_ONCE)))
+        return sum(await asyncio.gather(*(look() for _ in range(AT_ONCE))))
 
-    async def _look_at(self, rows: list[Due], calendar: Mapping[str, Any]) -> None:
-        """Look at the due rows of one schedule. What fails ends them all, so that no occurrence overtakes another."""
+    async def _look_at(self, rows: list[Due], calendar: Mapping[str, Any]) -> int:
+        """Look at the due rows of one schedule; how many of them were acted on.
+
+        What fails ends them all, so that no occurrence overtakes another.
+        """
+        ran = 0
         try:
             for due in rows:
-                await self._act_on(due, calendar)
+                ran += await self._act_on(due, calendar)
         except StorageError as error:
             log_event(
                 logger,
@@ -97,24 +118,29 @@ class DueSchedules:
             )
         except InvalidRequest as error:
             log_event(logger, "schedule_unreadable", level=logging.ERROR, schedule=rows[0].schedule, reason=str(error))
+        return ran
 
-    async def _act_on(self, due: Due, calendar: Mapping[str, Any]) -> None:
-        """Go through the steps of an occurrence, and of those behind it that are due by now."""
+    async def _act_on(self, due: Due, calendar: Mapping[str, Any]) -> bool:
+        """Go through the steps of an occurrence, and of those behind it that are due by now.
+
+        False where it waits until its schedule opens.
+        """
         at = due.at
         for _ in range(MOST_STEPS):
             schedule = await self._find(due)
             if schedule is None or at not in (schedule.next, schedule.last):
                 if at == due.at and due.age > STRAY_SECONDS:
                     await self._schedules.drop(due)
-                return
+                return True
             if at == schedule.last:
                 await self._send(schedule, at)
                 following = schedule.next
             else:
                 following = await self._move_on(schedule, at, calendar)
             if following is None or following > self._clock.now():
-                return
+                return following != HELD_BACK
             at = following
+        return True
 
     async def _find(self, due: Due) -> Schedule | None:
         with suppress(ScheduleNotFound):
@@ -134,7 +160,7 @@ class DueSchedules:
         due = due_anew(timetable, _moment(at))
         if due is not None and is_held_back(timetable, since=due, now=now):
             # Its due row stays, and each tick looks again.
-            return None
+            return HELD_BACK
         runs = due_by(timetable, since=due, now=now) if due is not None else ()
         if runs and runs[0] == _moment(at):
             following = next_of(schedule, calendar, after=at)

@@ -120,9 +120,10 @@ class Schedules:
             if 0 < float(row.values["next"]) < before:
                 yield row.key
 
-    async def due(self, now: float, *, limit: int) -> list[Due]:
-        """What is due by now, the earliest first."""
-        rows = self._table.scan(_DUE, end=f"{_milliseconds(now + 0.001)}", select=(), limit=limit)
+    async def due(self, now: float, *, limit: int, after: Due | None = None) -> list[Due]:
+        """What is due by now, the earliest first, or what comes behind a row."""
+        start = "" if after is None else f"{_row_key(after)}\x20"
+        rows = self._table.scan(_DUE, start=start, end=f"{_milliseconds(now + 0.001)}", select=(), limit=limit)
         return [_due(row) async for row in rows]
 
     async def is_due(self, schedule: Schedule, at: float) -> bool:
@@ -136,9 +137,8 @@ class Schedules:
 
     async def drop(self, due: Due) -> None:
         """Remove a row that nobody waits for, unless it was written again since it was read."""
-        key = f"{_milliseconds(due.at)}!{due.tenant}!{due.schedule}"
         with suppress(RowConflict):
-            await self._table.write(_DUE, [delete(key, etag=due.version)])
+            await self._table.write(_DUE, [delete(_row_key(due), etag=due.version)])
 
     async def _announce(self, schedule: Schedule) -> None:
         # Written anew where it stands: a row that is about to be named is young, and so is let be by who cleans up.
@@ -152,6 +152,10 @@ def _milliseconds(instant: float) -> str:
 
 def _due_key(schedule: Schedule, at: float) -> str:
     return f"{_milliseconds(at)}!{schedule.tenant}!{schedule.id}"
+
+
+def _row_key(due: Due) -> str:
+    return f"{_milliseconds(due.at)}!{due.tenant}!{due.schedule}"
 
 
 def _due(row: Row) -> Due:

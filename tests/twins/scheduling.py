@@ -119,6 +119,16 @@ class SchedulesContract:
         assert await self.due_of(schedules, tenant, NOON) == [NOON - FAR, NOON]
         assert await self.due_of(schedules, tenant, NOON + FAR) == [NOON - FAR, NOON, NOON + 0.001, NOON + 60]
 
+    async def test_due_rows_are_read_on_behind_one(self, schedules: Schedules, tenant: str) -> None:
+        for number in range(3):
+            await schedules.create(a_schedule(tenant=tenant, id=f"{number:020}", next=NOON))
+        first = next(due for due in await schedules.due(NOON, limit=1_000) if due.tenant == tenant)
+
+        behind = await schedules.due(NOON, limit=1_000, after=first)
+
+        assert [one.schedule for one in behind if one.tenant == tenant] == [f"{number:020}" for number in (1, 2)]
+        assert first not in behind
+
     async def test_a_paused_schedule_has_no_due_row(self, schedules: Schedules, tenant: str) -> None:
         await schedules.create(a_schedule(tenant=tenant, next=None))
 

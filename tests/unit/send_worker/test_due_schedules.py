@@ -714,3 +714,15 @@ async def test_more_than_a_tick_takes_is_left_to_the_next_the_earliest_first() -
     await desk.tick(NINE + 60)
 
     assert len(desk.house.heads) == MOST_DUE + 5
+
+
+async def test_schedules_that_wait_until_they_open_keep_nobody_behind_them_waiting() -> None:
+    desk = Desk()
+    for number in range(MOST_DUE):
+        await desk.schedule(id=f"{number:020}", timetable=BY_DAY)
+    await desk.schedule(id="9" * 20, next=EVENING, timetable={**DAILY, "cron": "0 20 * * *"})
+
+    await desk.tick(EVENING)
+
+    assert desk.ran(EVENING, schedule="9" * 20)
+    assert len(desk.due()) == MOST_DUE + 1
