@@ -23,6 +23,8 @@ from shared.storage.rows import Row, Value, delete, insert, pack_bytes, unpack_b
 from shared.storage.rows import replace as put
 
 _DUE = "due"
+_AFTER = "\x7e"
+"""Sorts behind what a key goes on with. An end of digits alone makes Azurite find nothing behind a start."""
 
 
 class ScheduleState(StrEnum):
@@ -123,7 +125,7 @@ class Schedules:
     async def due(self, now: float, *, limit: int, after: Due | None = None) -> list[Due]:
         """What is due by now, the earliest first, or what comes behind a row."""
         start = "" if after is None else f"{_row_key(after)}\x20"
-        rows = self._table.scan(_DUE, start=start, end=f"{_milliseconds(now + 0.001)}", select=(), limit=limit)
+        rows = self._table.scan(_DUE, start=start, end=f"{_milliseconds(now)}{_AFTER}", select=(), limit=limit)
         return [_due(row) async for row in rows]
 
     async def is_due(self, schedule: Schedule, at: float) -> bool:
