@@ -10,7 +10,7 @@ from datetime import timedelta
 from shared.domain.schedules import GRACE, MOST_CAUGHT_UP
 from tests.simulation.seen_schedules import SeenSchedule, Standing, told
 from tests.simulation.storm import Storm
-from tests.simulation.timetables import Times
+from tests.simulation.timetables import MINUTE, Times
 
 OLDEST_MOVE = 300.0
 """A write follows from a look at the clock so many seconds ago at most: a freeze, a call's patience, a late write."""
@@ -54,6 +54,8 @@ class Moves:
         looked_at = max(began - self.error, at)
         if looked_at - at > self.grace and not self._is_made_up_for(times, at, looked_at):
             yield f"ran {told(at)} though it was missed, with {times.if_missed}"
+        if looked_at - at > self.grace and all(self._closed(times, looked_at, now + self.error)):
+            yield f"made up for {told(at)} in quiet hours"
         if stands.next != times.after(at):
             yield f"ran {told(at)}, and {told(stands.next)} is next, not {told(times.after(at))}"
 
@@ -66,8 +68,10 @@ class Moves:
         if old.next is None or (upcoming is not None and upcoming <= old.next):
             yield f"went from {told(old.next)} to {told(upcoming)}"
             return
+        may_drop = times.if_closed == "drop" and any(self._closed(times, now - OLDEST_MOVE, looked_at))
         for at in times.between(old.next - 1.0, looked_at if upcoming is None else upcoming - 1.0):
-            if looked_at - at <= self.grace or self._is_made_up_for(times, at, looked_at):
+            is_made_up_for = self._is_made_up_for(times, at, looked_at) and not may_drop
+            if looked_at - at <= self.grace or is_made_up_for:
                 yield f"passed over {told(at)}, with {times.if_missed}"
         if upcoming is None:
             is_right = following is None
@@ -75,6 +79,19 @@ class Moves:
             is_right = times.comes_at(upcoming) and upcoming <= (following or upcoming)
         if not is_right:
             yield f"passed over what was missed, and {told(upcoming)} is next"
+
+    def may_hold_back(self, times: Times, at: float, *, began: float, ended: float) -> bool:
+        """Whether a tick may have found an occurrence missed, and its schedule closed, so that it is to wait."""
+        is_missed = ended + self.error - at > self.grace and times.if_missed != "skip"
+        is_closed = any(self._closed(times, began - self.error, ended + self.error))
+        return is_missed and is_closed and times.if_closed == "wait"
+
+    def _closed(self, times: Times, begin: float, end: float) -> Iterator[bool]:
+        """Whether the schedule was closed, at each moment from which to another that can make a difference."""
+        yield times.is_closed(begin)
+        yield times.is_closed(end)
+        for number in range(int(begin // MINUTE) + 1, int(end // MINUTE) + 1):
+            yield times.is_closed(number * MINUTE)
 
     def _is_made_up_for(self, times: Times, at: float, now: float) -> bool:
         """Whether an occurrence that was missed is one of the latest that the timetable has made up for."""

@@ -164,7 +164,9 @@ class SchedulePromises:
         if seen.is_removed or seen.written_at >= began:
             return
         at, has_row = seen.waits_for, due_key(seen.asked.id, seen.waits_for or 0.0) not in self._lost
-        if at is not None and at <= began - self._error and has_row and seen.next_since < began:
+        is_left = at is not None and at <= began - self._error and has_row and seen.next_since < began
+        times = seen.stands.definition.times
+        if at is not None and is_left and not self._moves.may_hold_back(times, at, began=began, ended=self._now()):
             yield f"{told(at)} is still to come"
         for at, since in seen.moved.items():
             if since < began and at not in seen.broadcasts and at not in seen.excused:

@@ -47,6 +47,11 @@ class Times:
         """Whether an occurrence is due at an instant."""
         return instant in _instants(self)
 
+    def is_closed(self, instant: float) -> bool:
+        """Whether an instant lies in quiet hours."""
+        local = f"{datetime.fromtimestamp(instant, ZoneInfo(self.zone)):%H:%M}"
+        return self.quiet is not None and self.quiet[0] <= local < self.quiet[1]
+
     def after(self, instant: float) -> float | None:
         """When the first occurrence after an instant is due."""
         due = _instants(self)
@@ -66,7 +71,7 @@ def _instants(times: Times) -> tuple[float, ...]:
     for number in range(int(HORIZON / MINUTE)):
         at = EPOCH + number * MINUTE
         local = datetime.fromtimestamp(at, zone)
-        is_closed = times.quiet is not None and times.quiet[0] <= f"{local:%H:%M}" < times.quiet[1]
+        is_closed = times.is_closed(at)
         comes = local.minute in times.minutes and (times.starts_at is None or at >= times.starts_at)
         if is_closed:
             waits = waits or (comes and times.if_closed == "wait")
