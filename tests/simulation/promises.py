@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from shared.domain.broadcasts import LEASE_SECONDS, DeliveryMode, unpack_counts
+from shared.domain.lanes import is_install
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.revisions import Revised
@@ -415,8 +416,10 @@ class Promises:
             self.fail(f"{self._name(row)}: {planned + len(row.recipients)} are planned first, not {ramp.people}")
         if not all(other.was_tried for other in seen.rows.values() if other.is_first) and not seen.parked:
             self.fail(f"{self._name(row)}: planned before the first {ramp.people} were tried")
-        # Who was given the app in the course of the wait was tried before it: the app could not be had then.
-        pending = [one for one in seen.rows.values() if one.is_first and Outcome.PENDING.value in one.outcomes]
+        # Who was given the app in the course of the wait was tried before it: the app could not be had then. Elsewhere
+        # a row that was tried may be pending again, since its credentials are refused by now.
+        first = [one for one in seen.rows.values() if one.is_first and is_install(one.number)]
+        pending = [one for one in first if Outcome.PENDING.value in one.outcomes]
         if any(one.pending_since <= self.now() - ramp.wait for one in pending):
             self.fail(f"{self._name(row)}: planned before the message of each of the first {ramp.people} was tried")
         waited = self.now() - seen.first_planned_at
