@@ -3,8 +3,8 @@
 from typing import Any
 
 from shared.domain.audience import unpack_audience
+from shared.domain.cursors import Cursor
 from shared.domain.pages import Skip, unpack_places, unpack_skipped
-from shared.domain.plans import Cursor
 from shared.domain.recipients import identifier_of, is_name
 from shared.storage.broadcasts import Broadcasts
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from messages.answers import instant
 from shared.domain.broadcasts import Broadcast, BroadcastState
+from shared.domain.cursors import Cursor
 from shared.domain.families import MomentSums
 from shared.domain.own_clocks import unpack_moments
-from shared.domain.plans import Cursor
 
 
 def from_first_moment(broadcast: Broadcast, cursor: Cursor) -> Broadcast:

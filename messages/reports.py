@@ -11,11 +11,11 @@ from messages.audience_reports import report_audience
 from messages.clock_reports import describe_clock, from_first_moment
 from shared.domain.batches import Batch, Note
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, BroadcastState, Priority, count_as, state_of
+from shared.domain.cursors import Cursor
 from shared.domain.families import MomentSums, sum_up_family
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.pacing import URGENT_SHARE
-from shared.domain.plans import Cursor
 from shared.domain.recipients import identifier_of, is_unresolved, kind_of
 from shared.domain.rehearsals import Prospect, requests_for, unpack_prospects
 from shared.domain.reports import LIVE_BATCHES, TRIED, Report, Tally, final_report

@@ -7,8 +7,8 @@ from dataclasses import replace
 from send_worker.digesting import Digesting
 from send_worker.family_ends import FamilyEnds
 from shared.domain.broadcasts import LEASE_SECONDS, SETTLING, Broadcast, count_as, pack_counts
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import Cursor, Phase
 from shared.domain.reports import Report
 from shared.domain.revisions import Revised, count_revised, pack_revised
 from shared.errors import RowConflict

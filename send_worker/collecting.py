@@ -12,8 +12,9 @@ from typing import Protocol
 
 from shared.domain.audience import Audience, Source
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor, Phase, Wait
 from shared.domain.pages import Page, Skip, add_places, add_skipped, unpack_places
-from shared.domain.plans import Cursor, Phase, Wait, leave_out, run_capacity
+from shared.domain.plans import leave_out, run_capacity
 from shared.domain.recipients import is_name
 from shared.errors import DirectoryError, DirectoryRefused, DirectoryUnavailable, PageExpired
 from shared.ports import Clock

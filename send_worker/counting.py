@@ -1,7 +1,7 @@
 """Counting: the sums of a large broadcast while it runs, stored once a minute, so that no look at it reads its rows."""
 
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast
-from shared.domain.plans import Cursor
+from shared.domain.cursors import Cursor
 from shared.domain.reports import LIVE_BATCHES, Tally
 from shared.ports import Clock
 from shared.storage.broadcasts import Broadcasts

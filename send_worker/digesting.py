@@ -22,10 +22,10 @@ from shared.audience_contract import AudienceBody
 from shared.audience_requests import read_audience, read_saved
 from shared.domain.audience import Audience, Shared
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor, PartRuns, Phase, Wait
 from shared.domain.ids import CHANCE
 from shared.domain.letters import fill_sheet, pack_sheet, unpack_sheet
 from shared.domain.merging import places_by_key, union, without
-from shared.domain.plans import Cursor, PartRuns, Phase, Wait
 from shared.domain.recipients import RecipientKind, kind_of
 from shared.errors import BroadcastNotFound, InvalidRequest
 from shared.faults import read_as

@@ -9,9 +9,10 @@ from send_worker.plan_steps import PlanSteps
 from send_worker.walks import Lookup, Walk, walk_run
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.lanes import BATCH_SIZE
 from shared.domain.modes import Mode
-from shared.domain.plans import ROWS_PER_STEP, Cursor, Phase, Portion, portions
+from shared.domain.plans import ROWS_PER_STEP, Portion, portions
 from shared.domain.rehearsals import add_prospects, room_in_ramp
 from shared.domain.scopes import Scope, needs_installer
 from shared.nudging import Nudging

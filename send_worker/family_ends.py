@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from send_worker.plan_steps import PlanSteps
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Phase
 from shared.domain.families import MomentSums, sum_up_family
 from shared.domain.ids import child_key
 from shared.domain.outcomes import Outcome
 from shared.domain.own_clocks import unpack_moments
-from shared.domain.plans import Phase
 from shared.domain.reports import Report, final_report
 from shared.families import Families, Member
 from shared.ports import Clock

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from shared.domain.plans import Cursor, NewBatches
+from shared.domain.cursors import Cursor
+from shared.domain.plans import NewBatches
 from shared.errors import RowConflict
 from shared.storage.broadcasts import Broadcasts, Held
 from shared.storage.rows import Operation

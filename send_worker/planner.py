@@ -17,7 +17,7 @@ from send_worker.plan_steps import PlanSteps
 from send_worker.splitting import Splitting
 from shared.domain.audience import Audience, unpack_audience
 from shared.domain.broadcasts import Broadcast
-from shared.domain.plans import Phase
+from shared.domain.cursors import Phase
 from shared.errors import BroadcastNotFound, RowConflict, StorageUnavailable
 from shared.nudging import TICK_SECONDS, Nudging
 from shared.ports import Clock

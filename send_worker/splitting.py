@@ -14,8 +14,8 @@ from send_worker.plan_steps import PlanSteps
 from send_worker.walks import Lookup, Walk, walk_run
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.own_clocks import OwnClock, add_moments, sort_out
-from shared.domain.plans import Cursor, Phase
 from shared.domain.recipients import RecipientKind, identifier_of, kind_of
 from shared.domain.windows_zones import iana_zone
 from shared.errors import DirectoryUnavailable

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
-from shared.domain.plans import Cursor, leave_out
+from shared.domain.cursors import Cursor
+from shared.domain.plans import leave_out
 from shared.storage.rows import Operation
 from shared.storage.runs import Runs
 

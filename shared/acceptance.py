@@ -14,10 +14,11 @@ from typing import Protocol
 from shared.domain.audience import Audience, pack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast, PauseReason
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.ids import broadcast_id
 from shared.domain.lanes import BATCH_SIZE, INSTALL_LANES, LanePlan, lanes_for
 from shared.domain.modes import IN_EARNEST, SILENT, Mode
-from shared.domain.plans import Cursor, Phase, cut
+from shared.domain.plans import cut
 from shared.domain.requests import BroadcastRequest, Child, Content
 from shared.domain.scopes import Scope, needs_installer
 from shared.envelopes import Nudge, pack_nudge

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, count_as
+from shared.domain.cursors import Cursor
 from shared.domain.ids import child_id
 from shared.domain.own_clocks import Moment, unpack_moments
-from shared.domain.plans import Cursor
 from shared.errors import BroadcastNotFound
 from shared.storage.broadcasts import Broadcasts
 

@@ -1,8 +1,8 @@
 """Nudging a whole broadcast: whoever changed what it may do next wakes its batches. The sweep does the same in time."""
 
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor
 from shared.domain.lanes import is_install
-from shared.domain.plans import Cursor
 from shared.envelopes import Nudge, pack_nudge
 from shared.ports import Queue
 from shared.storage.broadcasts import Broadcasts

@@ -9,11 +9,11 @@ import orjson
 
 from shared.domain.batches import Batch, Note, Progress, Recipient, planned_progress
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.lanes import LanePlan
 from shared.domain.modes import Mode
 from shared.domain.outcomes import Outcome
 from shared.domain.own_clocks import OwnClock
-from shared.domain.plans import Cursor, Phase
 from shared.domain.rehearsals import Ramp
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Value, Values, pack_bytes, unpack_bytes
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from shared.domain.batches import Batch, Progress, Recipient
 from shared.domain.broadcasts import BatchSummary, Broadcast
+from shared.domain.cursors import Cursor
 from shared.domain.lanes import is_install
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import Cursor, NewBatches
+from shared.domain.plans import NewBatches
 from shared.errors import BroadcastNotFound, RowConflict
 from shared.ports import Table
 from shared.storage import broadcast_rows as codec

@@ -11,8 +11,8 @@ from send_worker.planner import Planner
 from send_worker.sweep import Sweep
 from shared.domain.batches import Batch
 from shared.domain.broadcasts import Broadcast, DeliveryMode
+from shared.domain.cursors import Phase
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import Phase
 from shared.pacer import Pacer
 from shared.stop_switch import StopSwitch
 from shared.storage.broadcasts import Broadcasts, Held

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from shared.composition import Account, App, assemble
 from shared.domain.audience import Audience
-from shared.domain.plans import Cursor, NewBatches
+from shared.domain.cursors import Cursor
+from shared.domain.plans import NewBatches
 from shared.domain.requests import BroadcastRequest, Content
 from shared.nudging import Nudging
 from shared.ports import Clock, Queue, Table

@@ -9,10 +9,11 @@ from send_worker.digest_walk import MOST_NAMED
 from send_worker.gathering import MOST_TOLD
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import MOST_PARTS, Cursor
 from shared.domain.digests import Item
 from shared.domain.lanes import LanePlan
 from shared.domain.letters import LARGEST_SHEET, compose, fill_sheet, pack_letter, pack_sheet, unpack_sheet
-from shared.domain.plans import MOST_PARTS, Cursor, portions
+from shared.domain.plans import portions
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.digest_items import DigestItems, NewItem

@@ -8,8 +8,8 @@ import pytest
 from send_worker.splitting import MOST_AHEAD
 from shared.domain.audience import Shared
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor
 from shared.domain.lanes import LanePlan
-from shared.domain.plans import Cursor
 from shared.storage import names
 from shared.storage.broadcasts import Broadcasts
 from shared.storage.shares import MOST_ROWS, share_rows

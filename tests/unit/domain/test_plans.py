@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.batches import Recipient
+from shared.domain.cursors import MOST_PARTS, Cursor, Phase
 from shared.domain.lanes import BATCH_BYTES, BATCH_SIZE, FIRST_INSTALL, is_install
-from shared.domain.plans import (
-    BYTES_PER_STEP,
-    MOST_PARTS,
-    ROWS_PER_STEP,
-    Cursor,
-    Phase,
-    cut,
-    leave_out,
-    portions,
-    run_capacity,
-)
+from shared.domain.plans import BYTES_PER_STEP, ROWS_PER_STEP, cut, leave_out, portions, run_capacity
 from shared.storage.rows import MAX_STRING_CHARACTERS
 
 recipients = st.builds(

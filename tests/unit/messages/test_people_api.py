@@ -12,7 +12,7 @@ from messages.people_api import PeopleApi
 from messages.person_reports import PersonReports
 from messages.problems import answering
 from shared.domain.batches import Progress, Recipient
-from shared.domain.plans import Cursor
+from shared.domain.cursors import Cursor
 from shared.domain.recipients import named_channel_key
 from shared.domain.references import Reference, ReferenceState, values_of
 from shared.errors import BroadcastNotFound

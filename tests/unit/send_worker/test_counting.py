@@ -10,8 +10,8 @@ from messages.answers import Links
 from send_worker.counting import COUNT_SECONDS, Counting
 from shared.domain import reports
 from shared.domain.batches import Progress
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.outcomes import State
-from shared.domain.plans import Cursor, Phase
 from tests.twins.accepting import TENANT, House, a_request, rows_of, user
 from tests.twins.loop import run_virtually
 from tests.twins.storage import Call, Moment

@@ -11,12 +11,12 @@ from messages.wishes import Wishes
 from shared.domain.audience import Audience, pack_audience
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.digests import Item, Severity
 from shared.domain.lanes import LanePlan
 from shared.domain.letters import Sheet, compose, pack_letter, pack_sheet
 from shared.domain.modes import Mode
 from shared.domain.outcomes import State
-from shared.domain.plans import Cursor, Phase
 from shared.domain.recipients import RecipientKind, recipient_key
 from shared.teams.answers import Answer, Verdict
 from tests.twins.teams import MemoryConnector

@@ -11,7 +11,7 @@ from send_worker.pipeline import build_pipeline
 from send_worker.planner import Planner
 from shared.domain.activities import timestamp
 from shared.domain.broadcasts import Broadcast
-from shared.domain.plans import Phase
+from shared.domain.cursors import Phase
 from shared.domain.references import ReferenceState
 from shared.envelopes import unpack_nudge
 from shared.errors import RowConflict, StorageUnavailable

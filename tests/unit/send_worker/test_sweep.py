@@ -12,9 +12,9 @@ from send_worker.pipeline import Pipeline, build_pipeline
 from send_worker.sweep import ABANDONED_SECONDS, OVERDUE_SECONDS
 from shared.domain.batches import Note, Progress
 from shared.domain.broadcasts import LEASE_SECONDS, Broadcast, unpack_counts
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import Cursor, Phase
 from shared.envelopes import unpack_nudge
 from shared.errors import StorageUnavailable
 from shared.nudging import MOST_DUE

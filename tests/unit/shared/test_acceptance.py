@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 
 from shared.domain.broadcasts import Priority
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.lanes import LanePlan
 from shared.domain.own_clocks import OwnClock
-from shared.domain.plans import Cursor, Phase
 from shared.envelopes import Nudge, unpack_nudge
 from shared.errors import InvalidRequest, KeyReused, RowConflict, StorageUnavailable
 from shared.storage import names

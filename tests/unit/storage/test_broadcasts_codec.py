@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode, PauseReason, Priority
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.digests import Item
 from shared.domain.lanes import BATCH_BYTES, LanePlan
 from shared.domain.letters import compose, pack_letter
 from shared.domain.outcomes import Outcome
 from shared.domain.own_clocks import OwnClock
-from shared.domain.plans import LARGEST_RUN, Cursor, Phase, cut, portions
+from shared.domain.plans import LARGEST_RUN, cut, portions
 from shared.storage import broadcast_rows as codec
 from shared.storage.broadcast_keys import batch_key
 from shared.storage.rows import MAX_BINARY_BYTES, Row, Values, check_limits, insert, merge, upsert

@@ -4,8 +4,8 @@ import pytest
 
 from shared.domain.batches import Batch, Progress, Recipient
 from shared.domain.broadcasts import Broadcast
+from shared.domain.cursors import Cursor, Phase
 from shared.domain.lanes import LanePlan
-from shared.domain.plans import Cursor, Phase
 from shared.errors import BroadcastNotFound, RowConflict
 from shared.storage.broadcast_keys import due_key, lane_key, parked_key
 from shared.storage.broadcasts import Broadcasts, DueMarker, Lane

@@ -3,8 +3,8 @@
 import pytest
 
 from shared.domain.broadcasts import Broadcast, PauseReason
+from shared.domain.cursors import Cursor
 from shared.domain.lanes import LanePlan
-from shared.domain.plans import Cursor
 from shared.errors import BroadcastNotFound
 from shared.storage.broadcast_keys import lane_key
 from shared.storage.broadcasts import Broadcasts

@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain import fingerprints
 from shared.domain.batches import Recipient
-from shared.domain.plans import Cursor
+from shared.domain.cursors import Cursor
 from shared.storage import names
 from shared.storage.recipient_search import RecipientSearch
 from tests.twins.accepting import House, a_request, rows_of, user

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from shared.domain.broadcasts import Broadcast, PauseReason
+from shared.domain.cursors import Cursor
 from shared.domain.lanes import LanePlan
-from shared.domain.plans import Cursor
 from shared.errors import StorageUnavailable
 from shared.pacer import Pacers
 from shared.storage.broadcasts import Broadcasts

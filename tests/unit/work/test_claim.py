@@ -7,10 +7,10 @@ import pytest
 
 from shared.domain.batches import Batch, Note, Progress, Recipient
 from shared.domain.broadcasts import Broadcast, DeliveryMode
+from shared.domain.cursors import Cursor
 from shared.domain.decisions import Decision
 from shared.domain.lanes import LanePlan
 from shared.domain.outcomes import Outcome
-from shared.domain.plans import Cursor
 from shared.errors import RowConflict, StorageUnavailable
 from shared.storage.broadcast_keys import due_key, lane_key
 from shared.storage.broadcasts import Broadcasts
