@@ -49,10 +49,14 @@ async def yielding(_call: Call) -> None:
     await asyncio.sleep(0)
 
 
-class Breaking:
-    """A hook that breaks the call with this number, once: before it takes effect, or after."""
+class Killed(BaseException):
+    """The process died here."""
 
-    def __init__(self, number: int, moment: Moment, error: Exception) -> None:
+
+class Breaking:
+    """A hook that breaks the call with this number, before or after it takes effect: once, or for good if Killed."""
+
+    def __init__(self, number: int, moment: Moment, error: BaseException) -> None:
         self._left = number
         self._moment = moment
         self._error = error
@@ -60,7 +64,7 @@ class Breaking:
 
     async def __call__(self, call: Call) -> None:
         await asyncio.sleep(0)
-        if call.moment is not self._moment or self.has_struck:
+        if call.moment is not self._moment or (self.has_struck and not isinstance(self._error, Killed)):
             return
         self._left -= 1
         if self._left < 0:

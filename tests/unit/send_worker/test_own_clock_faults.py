@@ -37,31 +37,8 @@ from tests.twins.own_clock import (
     until,
     wish,
 )
-from tests.twins.storage import Call, Moment, yielding
+from tests.twins.storage import Breaking, Call, Killed, Moment, yielding
 from tests.twins.world import World, in_a_world, object_id
-
-
-class Killed(BaseException):
-    """The process died here."""
-
-
-class Breaking:
-    """A hook that breaks the call of this number: once by an error, or from then on where the process dies."""
-
-    def __init__(self, number: int, moment: Moment, error: BaseException) -> None:
-        self._left = number
-        self._moment = moment
-        self._error = error
-        self.has_struck = False
-
-    async def __call__(self, call: Call) -> None:
-        await asyncio.sleep(0)
-        if call.moment is not self._moment or (self.has_struck and not isinstance(self._error, Killed)):
-            return
-        self._left -= 1
-        if self._left < 0:
-            self.has_struck = True
-            raise self._error
 
 
 async def plan_all(world: World, parent: str, *, hook: Breaking | None = None) -> None:
