@@ -6,7 +6,8 @@ from functools import partial
 
 from send_worker.digesting import Digesting
 from send_worker.plan_steps import PlanSteps
-from send_worker.walks import Lookup, Walk, walk_run
+from send_worker.walking import Walking
+from send_worker.walks import Walk
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
 from shared.domain.cursors import Cursor, Phase
@@ -33,7 +34,7 @@ class Emitting:
         *,
         steps: PlanSteps,
         digesting: Digesting,
-        lookup: Lookup,
+        walking: Walking,
         nudging: Nudging,
         clock: Clock,
         scopes: Collection[Scope] = (),
@@ -41,7 +42,7 @@ class Emitting:
         self._store = store
         self._steps = steps
         self._digesting = digesting
-        self._lookup = lookup
+        self._walking = walking
         self._nudging = nudging
         self._clock = clock
         self._scopes = scopes
@@ -51,7 +52,7 @@ class Emitting:
 
         `until` is by the process's monotonic clock.
         """
-        walk = await self._walk(broadcast, held.cursor)
+        walk = await self._walking.begin(broadcast, held.cursor)
         is_late = False
         while not walk.is_through:
             broadcast = await self._store.head(broadcast.id)
@@ -66,15 +67,7 @@ class Emitting:
                 held = await self._write(broadcast, held, portion, walk)
             # Who is told nothing leaves the cursor where it was: to end here would be to begin there again.
             is_late = bool(recipients) and monotonic() > until
-        if broadcast.digest:
-            await self._digesting.settle(broadcast, held.cursor)
-            return await self._steps.step(broadcast.id, held, replace(held.cursor, phase=Phase.FINISHED))
-        return await self._steps.step(broadcast.id, held, replace(held.cursor, phase=Phase.COLLECT, after=""))
-
-    async def _walk(self, broadcast: Broadcast, cursor: Cursor) -> Walk:
-        if broadcast.digest:
-            return await self._digesting.walk(broadcast, cursor)
-        return await walk_run(broadcast, cursor, runs=self._store.runs, lookup=self._lookup)
+        return await self._walking.end(broadcast, held)
 
     def _room(self, broadcast: Broadcast, cursor: Cursor) -> int | None:
         """How many recipients may be planned now: in a slow start at most its first people."""

@@ -25,6 +25,7 @@ from send_worker.sender import Sender
 from send_worker.splitting import Splitting
 from send_worker.sweep import Sweep
 from send_worker.team_groups import TeamGroups
+from send_worker.walking import Walking
 from shared.composition import App
 from shared.graph.directory_calls import DirectoryCalls
 from shared.graph.mailbox_zones import MailboxZones
@@ -54,6 +55,7 @@ def build_pipeline(app: App) -> Pipeline:
         lookup=app.lookup,
         clock=clock,
     )
+    walking = Walking(store.runs, digesting=digesting, lookup=app.lookup, steps=steps)
     return Pipeline(
         planner=Planner(
             store,
@@ -64,7 +66,7 @@ def build_pipeline(app: App) -> Pipeline:
                 store,
                 steps=steps,
                 digesting=digesting,
-                lookup=app.lookup,
+                walking=walking,
                 nudging=app.nudging,
                 clock=clock,
                 scopes=app.settings.install_scopes,
@@ -72,8 +74,7 @@ def build_pipeline(app: App) -> Pipeline:
             splitting=Splitting(
                 store,
                 steps=steps,
-                digesting=digesting,
-                lookup=app.lookup,
+                walking=walking,
                 zones=MailboxZones(app.graph) if app.settings.mailbox_zones else None,
                 clock=clock,
             ),

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from send_worker.collecting import resting
-from send_worker.digesting import Digesting
 from send_worker.plan_steps import PlanSteps
-from send_worker.walks import Lookup, Walk, walk_run
+from send_worker.walking import Walking
 from shared.domain.batches import Recipient
 from shared.domain.broadcasts import Broadcast
-from shared.domain.cursors import Cursor, Phase
+from shared.domain.cursors import Cursor
 from shared.domain.own_clocks import OwnClock, add_moments, sort_out
 from shared.domain.recipients import RecipientKind, identifier_of, kind_of
 from shared.domain.windows_zones import iana_zone
@@ -45,15 +44,13 @@ class Splitting:
         store: Broadcasts,
         *,
         steps: PlanSteps,
-        digesting: Digesting,
-        lookup: Lookup,
+        walking: Walking,
         zones: Zones | None,
         clock: Clock,
     ) -> None:
         self._store = store
         self._steps = steps
-        self._digesting = digesting
-        self._lookup = lookup
+        self._walking = walking
         self._zones = zones
         self._clock = clock
 
@@ -62,7 +59,7 @@ class Splitting:
 
         Where zones cannot be asked for the plan rests. `until` is by the process's monotonic clock.
         """
-        walk = await self._walk(parent, held.cursor)
+        walk = await self._walking.begin(parent, held.cursor)
         is_late = False
         while not walk.is_through:
             parent = await self._store.head(parent.id)
@@ -79,15 +76,7 @@ class Splitting:
                 )
             held = await self._write(parent.id, parent.own_clock, held, recipients, zones)
             is_late = monotonic() > until
-        if parent.digest:
-            await self._digesting.settle(parent, held.cursor)
-            return await self._steps.step(parent.id, held, replace(held.cursor, phase=Phase.FINISHED))
-        return await self._steps.step(parent.id, held, replace(held.cursor, phase=Phase.COLLECT, after=""))
-
-    async def _walk(self, parent: Broadcast, cursor: Cursor) -> Walk:
-        if parent.digest:
-            return await self._digesting.walk(parent, cursor)
-        return await walk_run(parent, cursor, runs=self._store.runs, lookup=self._lookup)
+        return await self._walking.end(parent, held)
 
     async def _zones_of(self, parent: Broadcast, recipients: Sequence[Recipient]) -> dict[str, str]:
         """The zones of those people of whom one is known, by key: as Teams told it, else as their mailboxes do."""

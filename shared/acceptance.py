@@ -173,7 +173,6 @@ class Acceptance:
             clock = replace(clock, default_zone=self._zone_for(request))
         life = None if request.expires_after is None else request.expires_after.total_seconds()
         begins_at = max(entry.accepted_at if child is None else child.accepted_at, request.starts_at)
-        explicit = len(audience.explicit) if audience.is_explicit and not request.digest else None
         broadcast = Broadcast(
             id=entry.broadcast_id,
             tenant=request.tenant,
@@ -184,13 +183,7 @@ class Acceptance:
             mode=request.mode,
             digest=request.digest,
             ramp=request.ramp,
-            # A parent has no batches, and so no lanes.
-            lanes=LanePlan(sends=0)
-            if clock is not None
-            else LanePlan(
-                sends=1 if request.mode in SILENT else lanes_for(self._pace, recipients=explicit),
-                installs=INSTALL_LANES if not batch and self._gives_app(request.mode) else 0,
-            ),
+            lanes=self._lanes(request, audience, is_planned=bool(batch)),
             accepted_at=entry.accepted_at,
             starts_at=request.starts_at if clock is None else clock.first,
             own_clock=clock,
@@ -213,6 +206,16 @@ class Acceptance:
             created = False
         await self._nudge(entry.broadcast_id, planned=bool(batch))
         return created
+
+    def _lanes(self, request: BroadcastRequest, audience: Audience, *, is_planned: bool) -> LanePlan:
+        if request.own_clock is not None:
+            # A parent has no batches.
+            return LanePlan(sends=0)
+        explicit = len(audience.explicit) if audience.is_explicit and not request.digest else None
+        return LanePlan(
+            sends=1 if request.mode in SILENT else lanes_for(self._pace, recipients=explicit),
+            installs=INSTALL_LANES if not is_planned and self._gives_app(request.mode) else 0,
+        )
 
     def _gives_app(self, mode: Mode) -> bool:
         return mode in SILENT or (bool(self._scopes) and mode in IN_EARNEST)
